@@ -1,0 +1,73 @@
+"""Rows of datasets and their immutable versions."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from studio.db import Base, UtcDateTime, utc_now
+from studio.ids import new_id
+
+
+class Dataset(Base):
+    """A named series of versions."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("ds"))
+    owner_id: Mapped[str] = mapped_column(String(40), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    versions: Mapped[list["DatasetVersion"]] = relationship(
+        back_populates="dataset", order_by="DatasetVersion.number", cascade="all, delete-orphan", lazy="selectin"
+    )
+
+    @property
+    def latest(self) -> "DatasetVersion":
+        """The newest version; every dataset has at least one."""
+        return self.versions[-1]
+
+
+class DatasetVersion(Base):
+    """The state of a dataset that a run names: canonical rows in one file that never changes."""
+
+    __tablename__ = "dataset_versions"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "number"),
+        CheckConstraint("row_count > 0", name="has_rows"),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("dsv"))
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    owner_id: Mapped[str] = mapped_column(String(40), index=True)
+    number: Mapped[int]
+    file_name: Mapped[str] = mapped_column(String(255))
+    file_format: Mapped[str] = mapped_column(String(20))
+    file_size_bytes: Mapped[int] = mapped_column(BigInteger)
+    original_sha256: Mapped[str] = mapped_column(String(64))
+    shape: Mapped[str] = mapped_column(String(40))
+    canonical: Mapped[str] = mapped_column(String(40))
+    column_mapping: Mapped[dict[str, str] | None] = mapped_column(JSON)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    row_count: Mapped[int]
+    split: Mapped[dict[str, Any]] = mapped_column(JSON)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    dataset: Mapped[Dataset] = relationship(back_populates="versions", lazy="joined")
+
+    @property
+    def rows_key(self) -> str:
+        """Where the canonical rows lie: one JSON object a line."""
+        return f"datasets/{self.sha256[:2]}/{self.sha256}.jsonl"
+
+    @property
+    def offsets_key(self) -> str:
+        """Where each row begins in the file of rows: little-endian 64-bit integers."""
+        return f"datasets/{self.sha256[:2]}/{self.sha256}.offsets"
+
+    @property
+    def original_key(self) -> str:
+        """The file as it was sent."""
+        return f"originals/{self.original_sha256[:2]}/{self.original_sha256}"

@@ -1,0 +1,144 @@
+"""Engine, session and the two habits around them: commit at the edge, and do things only after it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import Float
+
+SessionFactory = sessionmaker[Session]
+
+_NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """All tables; constraint names follow one convention so that migrations can drop them by name."""
+
+    metadata = MetaData(naming_convention=_NAMING)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in Python, whatever the database keeps."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: they are a bug, not a value."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Mark what SQLite returns without a zone as the UTC that it is."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class database_seconds(FunctionElement[float]):  # noqa: N801 - reads as a SQL function
+    """The database's clock as Unix seconds: leases never compare the clocks of two machines."""
+
+    type = Float()
+    inherit_cache = True
+    name = "database_seconds"
+
+
+@compiles(database_seconds, "sqlite")
+def _sqlite_seconds(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    # unixepoch('subsec') needs SQLite 3.42; Debian 12 has 3.40.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_seconds, "postgresql")
+def _postgresql_seconds(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    return "(extract(epoch from clock_timestamp())::double precision)"
+
+
+def utc_now() -> datetime:
+    """The present moment, aware."""
+    return datetime.now(UTC)
+
+
+def make_engine(url: str) -> Engine:
+    """Open a pool on `url`; a bare `postgresql://` uses psycopg 3, SQLite is put into WAL mode."""
+    if url.startswith("postgresql://"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    if url.startswith("sqlite"):
+        return _sqlite_engine(url)
+    return create_engine(url, pool_pre_ping=True)
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 10})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        # A deferred transaction that reads and then writes fails at once with SQLITE_BUSY when
+        # another writer came between; taking the write lock first makes it wait instead.
+        mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def make_session_factory(engine: Engine) -> SessionFactory:
+    """Sessions whose objects stay readable after commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+@contextmanager
+def transaction(factory: SessionFactory) -> Iterator[Session]:
+    """Open a session, commit at the end, roll back on any error."""
+    with factory() as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading(factory: SessionFactory) -> Iterator[Session]:
+    """Open a session that only reads: on SQLite it takes no write lock."""
+    with factory() as session:
+        session.connection(execution_options={"read_only": True})
+        yield session
+        session.rollback()
+
+
+def on_commit(session: Session, action: Callable[[], None]) -> None:
+    """Run `action` once after this session's outer transaction has committed; drop it on rollback."""
+
+    def _committed(_: Session) -> None:
+        # after_commit fires for savepoints too.
+        if not session.in_nested_transaction():
+            _forget()
+            action()
+
+    def _rolled_back(_: Session) -> None:
+        if not session.in_nested_transaction():
+            _forget()
+
+    def _forget() -> None:
+        event.remove(session, "after_commit", _committed)
+        event.remove(session, "after_rollback", _rolled_back)
+
+    event.listen(session, "after_commit", _committed)
+    event.listen(session, "after_rollback", _rolled_back)

@@ -1,0 +1,71 @@
+"""The queue: a message is a hint that a run may be ready; the run's row is the truth."""
+
+import logging
+from typing import Any, Protocol
+
+from celery import Celery
+
+from studio.wire import PREFIX, broker_url
+
+log = logging.getLogger(__name__)
+
+TRAIN_TASK = "tunewright.train_run"
+GPU_QUEUE = "gpu"
+
+
+class Queue(Protocol):
+    """Where hints are sent."""
+
+    def send(self, run_id: str) -> None:
+        """Hint that `run_id` may be ready; never raises, since idle workers also look in SQL."""
+
+
+def make_celery(redis_url: str) -> Celery:
+    """The Celery application of both sides: JSON only, acknowledged early, no results, no remote control.
+
+    Reasons: kombu redelivers late-acknowledged messages after an hour (celery#5935), and a message carries
+    nothing but an id, so losing one costs at most the idle worker's polling interval.
+    """
+    celery = Celery("tunewright", broker=broker_url(redis_url), set_as_current=False)
+    celery.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=False,
+        task_default_queue=GPU_QUEUE,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options=_transport_options(),
+    )
+    return celery
+
+
+class CeleryQueue:
+    """Hints through Celery."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._celery = make_celery(redis_url)
+
+    def send(self, run_id: str) -> None:
+        """Send the hint once, without retries: an idle worker finds the row by itself."""
+        try:
+            self._celery.send_task(TRAIN_TASK, args=[run_id], queue=GPU_QUEUE, retry=False)
+        except Exception as error:
+            log.warning("The hint for %s was not sent (%s); an idle worker looks every 30 s.", run_id, error)
+
+
+def _transport_options() -> dict[str, Any]:
+    return {
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+        "global_keyprefix": PREFIX,
+    }

@@ -1,0 +1,190 @@
+"""What people do with runs: launch, look, cancel, rename, delete."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from studio import datasets
+from studio.actors import Actor
+from studio.base_models import get_base_model
+from studio.db import on_commit, utc_now
+from studio.errors import Conflict, InvalidInput, NotFound
+from studio.queue import Queue
+from studio.runs.models import Run, RunEvent, SampleAnswer
+from studio.runs.plan import make_plan
+from studio.runs.spec import RunSpec
+from studio.runs.status import ACTIVE
+from studio.settings import Settings
+
+_NAME_LIMIT = 200
+
+
+def launch(
+    session: Session,
+    actor: Actor,
+    spec: RunSpec,
+    *,
+    queue: Queue,
+    settings: Settings,
+    name: str = "",
+    parent_run_id: str | None = None,
+    idempotency_key: str | None = None,
+) -> Run:
+    """Queue a run and send its hint after the commit; the same idempotency key gives the same run.
+
+    Raises InvalidInput when the spec names what is not there, or data that cannot be trained on.
+    """
+    if idempotency_key and (known := _find_by_key(session, actor, idempotency_key)):
+        return known
+    version = _checked_version(session, actor, spec)
+    base_model = get_base_model(spec.base_model.id, settings.models_root)
+    if parent_run_id is not None:
+        get_run(session, actor, parent_run_id)
+    run = Run(
+        owner_id=actor.id,
+        name=_run_name(name, version.dataset.name, spec, base_model.label),
+        spec=spec.model_dump(mode="json"),
+        method=spec.method.kind,
+        base_model=spec.base_model.id,
+        dataset_version_id=version.id,
+        parent_run_id=parent_run_id,
+        idempotency_key=idempotency_key or None,
+        total_steps=make_plan(spec, version.row_count).steps,
+    )
+    session.add(run)
+    session.flush()
+    session.refresh(run)
+    _add_event(session, run, "queued", "The run was queued.")
+    on_commit(session, lambda: queue.send(run.id))
+    return run
+
+
+def get_run(session: Session, actor: Actor, run_id: str) -> Run:
+    """One run of the actor; raises NotFound."""
+    run = session.scalar(select(Run).where(Run.id == run_id, Run.owner_id == actor.id))
+    if run is None:
+        raise NotFound("There is no such run.")
+    return run
+
+
+def list_runs(
+    session: Session,
+    actor: Actor,
+    *,
+    limit: int = 50,
+    after: str | None = None,
+    statuses: Sequence[str] = (),
+    dataset_id: str | None = None,
+) -> list[Run]:
+    """Newest first; `after` is the id of the last one seen."""
+    query = select(Run).where(Run.owner_id == actor.id).order_by(Run.id.desc()).limit(limit)
+    if after:
+        query = query.where(Run.id < after)
+    if statuses:
+        query = query.where(Run.status.in_(statuses))
+    if dataset_id:
+        query = query.where(Run.dataset_version.has(dataset_id=dataset_id))
+    return list(session.scalars(query))
+
+
+def active_runs(session: Session, actor: Actor) -> list[Run]:
+    """Queued and running ones, oldest first."""
+    query = select(Run).where(Run.owner_id == actor.id, Run.status.in_([*ACTIVE, "queued"]))
+    return list(session.scalars(query.order_by(Run.queued_at, Run.id)))
+
+
+def queue_position(session: Session, run: Run) -> int:
+    """How many runs are before this one; 0 is next."""
+    before = (Run.queued_at < run.queued_at) | ((Run.queued_at == run.queued_at) & (Run.id < run.id))
+    return (
+        session.scalar(select(func.count()).where(Run.status == "queued", Run.desired == "run", before)) or 0
+    )
+
+
+def cancel(session: Session, actor: Actor, run_id: str) -> Run:
+    """Cancel: at once while queued, else the worker ends the trainer within seconds; twice is no error.
+
+    Raises Conflict when the run had already ended by itself.
+    """
+    run = get_run(session, actor, run_id)
+    session.execute(
+        update(Run)
+        .where(Run.id == run.id, Run.status.in_([*ACTIVE, "queued"]))
+        .values(desired="cancel")
+        .execution_options(synchronize_session=False)
+    )
+    at_once = session.execute(
+        update(Run)
+        .where(Run.id == run.id, Run.status == "queued")
+        .values(status="cancelled", phase="done", phase_note="", finished_at=utc_now())
+        .returning(Run.id)
+        .execution_options(synchronize_session=False)
+    ).scalar_one_or_none()
+    session.refresh(run)
+    if at_once:
+        _add_event(session, run, "cancelled", "The run was cancelled before it started.")
+    if run.status in {"succeeded", "failed"}:
+        raise Conflict(
+            f"This run had already {'finished' if run.status == 'succeeded' else 'failed'}; nothing was cancelled."
+        )
+    return run
+
+
+def rename(session: Session, actor: Actor, run_id: str, name: str) -> Run:
+    """Give a run another name."""
+    run = get_run(session, actor, run_id)
+    run.name = _clean_name(name) or run.name
+    return run
+
+
+def read_events(session: Session, run: Run) -> list[RunEvent]:
+    """What happened to a run, oldest first."""
+    return list(session.scalars(select(RunEvent).where(RunEvent.run_id == run.id).order_by(RunEvent.seq)))
+
+
+def read_answers(session: Session, run: Run) -> list[SampleAnswer]:
+    """Sample answers of the latest attempt, by prompt, then step."""
+    latest = select(func.max(SampleAnswer.epoch)).where(SampleAnswer.run_id == run.id).scalar_subquery()
+    query = select(SampleAnswer).where(SampleAnswer.run_id == run.id, SampleAnswer.epoch == latest)
+    return list(session.scalars(query.order_by(SampleAnswer.position, SampleAnswer.step)))
+
+
+def _checked_version(session: Session, actor: Actor, spec: RunSpec) -> datasets.DatasetVersion:
+    try:
+        version = datasets.get_version(session, actor, spec.data.dataset_version_id)
+    except NotFound as error:
+        sentence = "Pick a dataset of the list: this one is not there."
+        raise InvalidInput(sentence, fields={"data.dataset_version_id": sentence}) from error
+    if version.sha256 != spec.data.sha256:
+        sentence = "The dataset's rows are not those that the spec names (their hashes differ)."
+        raise InvalidInput(sentence, fields={"data.sha256": sentence})
+    try:
+        make_plan(spec, version.row_count)
+    except ValueError as error:
+        sentence = str(error)[:1].upper() + str(error)[1:] + "."
+        raise InvalidInput(sentence, fields={"data.dataset_version_id": sentence}) from error
+    return version
+
+
+def _find_by_key(session: Session, actor: Actor, key: str) -> Run | None:
+    return session.scalar(select(Run).where(Run.owner_id == actor.id, Run.idempotency_key == key))
+
+
+def _run_name(given: str, dataset_name: str, spec: RunSpec, base_label: str) -> str:
+    return _clean_name(given) or _clean_name(f"{dataset_name} - {spec.method.label} on {base_label}")
+
+
+def _clean_name(text: str) -> str:
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())[:_NAME_LIMIT]
+
+
+def _add_event(session: Session, run: Run, kind: str, message: str) -> None:
+    seq = session.execute(
+        update(Run)
+        .where(Run.id == run.id)
+        .values(next_seq=Run.next_seq + 1)
+        .returning(Run.next_seq)
+        .execution_options(synchronize_session=False)
+    ).scalar_one()
+    session.add(RunEvent(run_id=run.id, seq=seq - 1, epoch=run.epoch, kind=kind, message=message))

@@ -1,0 +1,149 @@
+"""Rows of runs: the run itself, its points, its events and its sample answers."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from studio.datasets import DatasetVersion
+from studio.db import Base, UtcDateTime, utc_now
+from studio.ids import new_id
+from studio.runs.spec import RunSpec
+from studio.runs.status import ACTIVE, FAILURE_WORDS, PHASE_WORDS, STATUS_WORDS, TERMINAL
+
+
+class Run(Base):
+    """One training. `desired` is written by people; `status` and what follows it by the holder of the lease."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "idempotency_key"),
+        CheckConstraint(
+            "status IN ('queued','starting','running','finalizing','succeeded','failed','cancelled')",
+            name="status",
+        ),
+        CheckConstraint("desired IN ('run','cancel')", name="desired"),
+        Index("ix_runs_status_queued_at", "status", "queued_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("run"))
+    owner_id: Mapped[str] = mapped_column(String(40), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)
+    method: Mapped[str] = mapped_column(String(40))
+    base_model: Mapped[str] = mapped_column(String(200))
+    dataset_version_id: Mapped[str] = mapped_column(ForeignKey("dataset_versions.id"), index=True)
+    parent_run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
+    idempotency_key: Mapped[str | None] = mapped_column(String(80))
+    desired: Mapped[str] = mapped_column(String(10), default="run")
+
+    status: Mapped[str] = mapped_column(String(20), default="queued")
+    epoch: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(default=0)
+    owner: Mapped[str | None] = mapped_column(String(120))
+    lease_until: Mapped[float] = mapped_column(Float(53), default=0.0)
+    not_before: Mapped[float] = mapped_column(Float(53), default=0.0)
+    next_seq: Mapped[int] = mapped_column(default=1)
+
+    phase: Mapped[str] = mapped_column(String(20), default="waiting")
+    phase_note: Mapped[str] = mapped_column(String(300), default="")
+    step: Mapped[int] = mapped_column(default=0)
+    total_steps: Mapped[int] = mapped_column(default=0)
+    seconds_left: Mapped[float | None] = mapped_column(Float(53))
+    tokens_per_second: Mapped[float | None] = mapped_column(Float(53))
+    peak_memory_bytes: Mapped[float | None] = mapped_column(Float(53))
+    initial_validation_loss: Mapped[float | None] = mapped_column(Float(53))
+    best_validation_loss: Mapped[float | None] = mapped_column(Float(53))
+    best_step: Mapped[int | None]
+    last_train_loss: Mapped[float | None] = mapped_column(Float(53))
+    last_validation_loss: Mapped[float | None] = mapped_column(Float(53))
+    resolved: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    failure_kind: Mapped[str | None] = mapped_column(String(20))
+    failure_reason: Mapped[str] = mapped_column(Text, default="")
+
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    dataset_version: Mapped[DatasetVersion] = relationship(lazy="joined")
+
+    @property
+    def run_spec(self) -> RunSpec:
+        """The spec, validated."""
+        return RunSpec.model_validate(self.spec)
+
+    @property
+    def is_active(self) -> bool:
+        """A worker holds it."""
+        return self.status in ACTIVE
+
+    @property
+    def is_over(self) -> bool:
+        """It will not change any more."""
+        return self.status in TERMINAL
+
+    @property
+    def status_words(self) -> str:
+        """The status as a person says it."""
+        if self.desired == "cancel" and not self.is_over:
+            return "Cancelling"
+        return STATUS_WORDS[self.status]
+
+    @property
+    def phase_words(self) -> str:
+        """What the trainer is doing now."""
+        return PHASE_WORDS.get(self.phase, self.phase)
+
+    @property
+    def failure_sentence(self) -> str:
+        """What happened, in one sentence."""
+        return FAILURE_WORDS[self.failure_kind][0] if self.failure_kind else ""
+
+    @property
+    def failure_advice(self) -> str:
+        """What to do about it."""
+        return FAILURE_WORDS[self.failure_kind][1] if self.failure_kind else ""
+
+
+class Point(Base):
+    """A metric's value at a step, of one attempt (epoch of the lease). NaN and infinities are kept as a kind."""
+
+    __tablename__ = "points"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[float | None] = mapped_column(Float(53))
+    kind: Mapped[str] = mapped_column(String(4), default="num")
+    seq: Mapped[int]
+
+
+class RunEvent(Base):
+    """Something that happened to a run."""
+
+    __tablename__ = "run_events"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(40))
+    message: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+
+class SampleAnswer(Base):
+    """What the model answers to a held-out prompt at a step."""
+
+    __tablename__ = "sample_answers"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    row_number: Mapped[int]
+    prompt: Mapped[str] = mapped_column(Text)
+    expected: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)

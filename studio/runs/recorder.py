@@ -1,0 +1,128 @@
+"""Writes what the trainer said into SQL, behind the fence, exactly once; returns what goes on the wire afterwards."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from studio.runs.events import (
+    Answered,
+    BestMoved,
+    Event,
+    Measured,
+    Noted,
+    PhaseBegan,
+    Progressed,
+    Resolved,
+    split_value,
+)
+from studio.runs.lease import Lease, fence
+from studio.runs.models import Point, Run, RunEvent, SampleAnswer
+from studio.wire import WireMessage
+
+_LAST = {"train/loss": "last_train_loss", "eval/loss": "last_validation_loss"}
+_STATUS_OF_PHASE = {"training": "running", "evaluating": "running", "exporting": "finalizing"}
+
+
+def record(session: Session, lease: Lease, events: Sequence[Event]) -> list[WireMessage]:
+    """Store a batch; the caller commits, then publishes what is returned. Raises LeaseLost when fenced off."""
+    points = [row for event in events if isinstance(event, Measured) for row in _point_rows(lease, event)]
+    notes = [event for event in events if isinstance(event, Noted)]
+    changes = _changes(events)
+    seq = fence(session, lease, sequence_numbers=len(points) + len(notes), **changes)
+    for offset, row in enumerate(points):
+        row["seq"] = seq + offset
+    _insert_new(session, Point, points)
+    for offset, note in enumerate(notes):
+        session.add(
+            RunEvent(
+                run_id=lease.run_id,
+                seq=seq + len(points) + offset,
+                epoch=lease.epoch,
+                kind=note.kind,
+                message=note.message,
+            )
+        )
+    answers = [row for event in events if isinstance(event, Answered) for row in _answer_rows(lease, event)]
+    _insert_new(session, SampleAnswer, answers)
+    _keep_first_validation_loss(session, lease, points)
+    return _messages(points, changed=bool(changes or notes or answers))
+
+
+def _point_rows(lease: Lease, event: Measured) -> list[dict[str, Any]]:
+    rows = []
+    for name, value in event.values.items():
+        number, kind = split_value(value)
+        rows.append(
+            {
+                "run_id": lease.run_id,
+                "name": name,
+                "step": event.step,
+                "epoch": lease.epoch,
+                "value": number,
+                "kind": kind,
+            }
+        )
+    return rows
+
+
+def _answer_rows(lease: Lease, event: Answered) -> list[dict[str, Any]]:
+    return [
+        {"run_id": lease.run_id, "step": event.step, "epoch": lease.epoch, **answer.model_dump()}
+        for answer in event.answers
+    ]
+
+
+def _changes(events: Sequence[Event]) -> dict[str, Any]:
+    """The run's columns after the batch: later events overwrite earlier ones."""
+    changes: dict[str, Any] = {}
+    for event in events:
+        if isinstance(event, PhaseBegan):
+            changes.update(phase=event.phase, phase_note=event.note)
+            if event.phase in _STATUS_OF_PHASE:
+                changes["status"] = _STATUS_OF_PHASE[event.phase]
+        elif isinstance(event, Progressed):
+            changes.update(event.model_dump(exclude={"t"}))
+        elif isinstance(event, BestMoved):
+            changes.update(best_step=event.step, best_validation_loss=event.validation_loss)
+        elif isinstance(event, Resolved):
+            changes["resolved"] = event.config
+        elif isinstance(event, Measured):
+            for name, value in event.values.items():
+                if name in _LAST and not isinstance(value, str):
+                    changes[_LAST[name]] = value
+    return changes
+
+
+def _insert_new(
+    session: Session, table: type[Point] | type[SampleAnswer], rows: list[dict[str, Any]]
+) -> None:
+    """Insert rows whose key is not there yet: a batch that is sent twice counts once."""
+    if not rows:
+        return
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    session.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
+def _keep_first_validation_loss(session: Session, lease: Lease, points: list[dict[str, Any]]) -> None:
+    if not any(row["name"] == "eval/loss" for row in points):
+        return
+    mine = (Point.run_id == lease.run_id, Point.name == "eval/loss", Point.epoch == lease.epoch)
+    first_step = select(func.min(Point.step)).where(*mine).scalar_subquery()
+    first = session.scalar(select(Point.value).where(*mine, Point.step == first_step))
+    run = session.get(Run, lease.run_id)
+    if run is not None:
+        fence(session, lease, initial_validation_loss=first)
+
+
+def _messages(points: list[dict[str, Any]], *, changed: bool) -> list[WireMessage]:
+    messages = []
+    if points:
+        payload = [[row["name"], row["step"], row["value"], row["kind"]] for row in points]
+        messages.append(WireMessage("points", payload))
+    if changed:
+        messages.append(WireMessage("changed", {}))
+    return messages

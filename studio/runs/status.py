@@ -1,0 +1,82 @@
+"""The state machine of a run, as data."""
+
+from typing import Literal
+
+Status = Literal["queued", "starting", "running", "finalizing", "succeeded", "failed", "cancelled"]
+Desired = Literal["run", "cancel"]
+Phase = Literal[
+    "waiting",
+    "starting",
+    "downloading",
+    "loading_model",
+    "preparing_data",
+    "training",
+    "evaluating",
+    "exporting",
+    "done",
+]
+FailureKind = Literal[
+    "oom_gpu",
+    "oom_host",
+    "non_finite",
+    "disk_full",
+    "bad_data",
+    "model_load",
+    "crash_loop",
+    "timeout",
+    "killed",
+    "internal",
+]
+
+ACTIVE: frozenset[str] = frozenset({"starting", "running", "finalizing"})
+TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+
+STATUS_WORDS: dict[str, str] = {
+    "queued": "Waiting for its turn",
+    "starting": "Starting",
+    "running": "Training",
+    "finalizing": "Saving the adapter",
+    "succeeded": "Finished",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+}
+
+PHASE_WORDS: dict[str, str] = {
+    "waiting": "Waiting for a free worker",
+    "starting": "Starting the trainer",
+    "downloading": "Downloading the base model",
+    "loading_model": "Loading the base model",
+    "preparing_data": "Preparing the data",
+    "training": "Training",
+    "evaluating": "Measuring validation loss",
+    "exporting": "Saving the adapter",
+    "done": "Done",
+}
+
+FAILURE_WORDS: dict[str, tuple[str, str]] = {
+    "oom_gpu": (
+        "The GPU ran out of memory.",
+        "Halve the batch size and double gradient accumulation, or use QLoRA.",
+    ),
+    "oom_host": ("The machine ran out of memory.", "Use a smaller base model, or a 4-bit base."),
+    "non_finite": ("The loss became infinite or not a number.", "Lower the learning rate, by half or more."),
+    "disk_full": ("The disk is full.", "Free some space in the data folder, then run again."),
+    "bad_data": ("The data cannot be trained on.", "See the reason, mend the dataset and run again."),
+    "model_load": (
+        "The base model could not be loaded.",
+        "See the reason; check its id, its licence gate and the disk.",
+    ),
+    "crash_loop": (
+        "The trainer ended without a result several times in a row.",
+        "Read the log; try a smaller setting.",
+    ),
+    "timeout": ("The trainer stopped making progress.", "Read the log; then run again."),
+    "killed": (
+        "The trainer was ended from outside.",
+        "If nobody ended it, the machine was probably out of memory.",
+    ),
+    "internal": (
+        "Something failed inside the trainer.",
+        "Read the log; run again if it looks like an accident.",
+    ),
+}

@@ -1,0 +1,128 @@
+"""Finished files: written whole (temporary name, fsync, rename), addressed by a key, never changed."""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from studio.errors import NotFound, StorageFull
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What is known of a stored file."""
+
+    key: str
+    sha256: str
+    size_bytes: int
+
+
+class Storage(Protocol):
+    """Four verbs, so that a local folder and an object store are the same to everyone else."""
+
+    def put(self, source: Path, key: str) -> StoredFile:
+        """Store a copy of `source` under `key`; the same key and content twice is no error."""
+
+    def open(self, key: str) -> BinaryIO:
+        """Open for reading; raises NotFound."""
+
+    def path(self, key: str) -> Path:
+        """A local path of the file, for readers that need one; raises NotFound."""
+
+    def delete(self, key: str) -> None:
+        """Remove; absent is no error."""
+
+
+class LocalStorage:
+    """Storage in a folder. Keys are made by the studio from ids and hashes, never by a client."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, source: Path, key: str) -> StoredFile:
+        """Copy, hash, fsync and rename into place."""
+        target = self._resolve(key)
+        with disk_space_told():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+            try:
+                digest, size = _copy(source, temporary)
+                temporary.replace(target)
+                fsync_dir(target.parent)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return StoredFile(key=key, sha256=digest, size_bytes=size)
+
+    def open(self, key: str) -> BinaryIO:
+        """Open for reading."""
+        return self.path(key).open("rb")
+
+    def path(self, key: str) -> Path:
+        """The file's path, if it is there."""
+        path = self._resolve(key)
+        if not path.is_file():
+            raise NotFound("The file of this row is missing from the data folder; restore it from a backup.")
+        return path
+
+    def delete(self, key: str) -> None:
+        """Remove the file."""
+        self._resolve(key).unlink(missing_ok=True)
+
+    def _resolve(self, key: str) -> Path:
+        path = (self.root / key).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise NotFound("No such file.")
+        return path
+
+
+@contextmanager
+def disk_space_told() -> Iterator[None]:
+    """Turn "no space left" of the body into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFull(
+                "The disk is full. Free some space in the data folder and try again."
+            ) from error
+        raise
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file, read in 1 MiB pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fsync_dir(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space on the disk that holds `folder` or its nearest existing parent."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _copy(source: Path, target: Path) -> tuple[str, int]:
+    digest = hashlib.sha256()
+    size = 0
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while piece := reading.read(1 << 20):
+            digest.update(piece)
+            writing.write(piece)
+            size += len(piece)
+        writing.flush()
+        os.fsync(writing.fileno())
+    return digest.hexdigest(), size

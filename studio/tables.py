@@ -1,0 +1,10 @@
+"""All tables, imported in one place for migrations and for tests that make them."""
+
+from studio.adapters.models import Adapter
+from studio.datasets.models import Dataset, DatasetVersion
+from studio.db import Base
+from studio.runs.models import Point, Run, RunEvent, SampleAnswer
+
+metadata = Base.metadata
+
+__all__ = ["Adapter", "Dataset", "DatasetVersion", "Point", "Run", "RunEvent", "SampleAnswer", "metadata"]

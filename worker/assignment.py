@@ -1,0 +1,36 @@
+"""What the supervisor hands to the trainer process, as a JSON file: the spec and where things lie on this machine."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from studio.runs import RunSpec
+from studio.runs.folders import ASSIGNMENT_FILE
+
+
+class Assignment(BaseModel):
+    """Everything a trainer needs; no credentials."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    epoch: int
+    run_name: str
+    spec: RunSpec
+    base_model_folder: Path
+    base_revision: str | None
+    rows_path: Path
+    offsets_path: Path
+    row_count: int
+    canonical: str
+    dataset_name: str
+    gpu: str | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write it into the attempt's folder."""
+        (folder / ASSIGNMENT_FILE).write_text(self.model_dump_json(indent=2), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Assignment":
+        """Read it from the attempt's folder."""
+        return cls.model_validate_json((folder / ASSIGNMENT_FILE).read_text(encoding="utf-8"))
