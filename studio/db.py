@@ -50,7 +50,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class database_seconds(FunctionElement[float]):  # noqa: N801 - reads as a SQL function
+class database_seconds(FunctionElement[float]):
     """The database's clock as Unix seconds: leases never compare the clocks of two machines."""
 
     type = Float()

@@ -20,9 +20,7 @@ class InvalidInput(StudioError):
     status_code = 422
     code = "invalid"
 
-    def __init__(
-        self, message: str, *, fields: Mapping[str, str] | None = None, problems: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, message: str, *, fields: Mapping[str, str] | None = None, problems: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.fields = dict(fields or {})
         self.problems = list(problems)

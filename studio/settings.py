@@ -17,15 +17,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TUNEWRIGHT_", frozen=True, extra="ignore")
 
-    data_dir: Path = Field(
-        default_factory=_default_data_dir, description="Where rows, files and logs are kept."
-    )
-    database_url: str | None = Field(
-        None, description="SQLAlchemy URL; default is SQLite in the data folder."
-    )
-    redis_url: str | None = Field(
-        None, description="Redis or Valkey URL; default is an own server on a socket."
-    )
+    data_dir: Path = Field(default_factory=_default_data_dir, description="Where rows, files and logs are kept.")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; default is SQLite in the data folder.")
+    redis_url: str | None = Field(None, description="Redis or Valkey URL; default is an own server on a socket.")
     host: str = Field("127.0.0.1", description="Address to listen on; only loopback until accounts exist.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     allowed_hosts: tuple[str, ...] = Field(

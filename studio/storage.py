@@ -87,9 +87,7 @@ def disk_space_told() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise StorageFull(
-                "The disk is full. Free some space in the data folder and try again."
-            ) from error
+            raise StorageFull("The disk is full. Free some space in the data folder and try again.") from error
         raise
 
 

@@ -98,9 +98,7 @@ class Wire:
 
     def _fails(self, error: Exception) -> None:
         if not self._down:
-            log.warning(
-                "Redis does not answer (%s); live updates pause, nothing is lost.", type(error).__name__
-            )
+            log.warning("Redis does not answer (%s); live updates pause, nothing is lost.", type(error).__name__)
         self._down = True
 
     def _answers(self) -> None:

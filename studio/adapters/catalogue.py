@@ -65,9 +65,7 @@ def adapter_of_run(session: Session, run: Run) -> Adapter | None:
     return session.scalar(select(Adapter).where(Adapter.run_id == run.id))
 
 
-def list_adapters(
-    session: Session, actor: Actor, *, limit: int = 50, after: str | None = None
-) -> list[Adapter]:
+def list_adapters(session: Session, actor: Actor, *, limit: int = 50, after: str | None = None) -> list[Adapter]:
     """Newest first; `after` is the id of the last one seen."""
     query = select(Adapter).where(Adapter.owner_id == actor.id).order_by(Adapter.id.desc()).limit(limit)
     if after:

@@ -29,13 +29,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read and check `folder/config.json`; raises InvalidInput with the reason."""
     path = folder / "config.json"
     if not path.is_file():
-        raise InvalidInput(
-            "The base model's folder has no config.json, so it cannot be a transformers model."
-        )
+        raise InvalidInput("The base model's folder has no config.json, so it cannot be a transformers model.")
     if path.stat().st_size > _LIMIT_BYTES:
-        raise InvalidInput(
-            "The base model's config.json is over 1 MiB; that is not a plain model description."
-        )
+        raise InvalidInput("The base model's config.json is over 1 MiB; that is not a plain model description.")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -50,14 +46,10 @@ def check_config(config: Any) -> None:
         raise InvalidInput("The base model's config.json must hold one JSON object.")
     if config.get("model_type") not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
-        raise InvalidInput(
-            f"The base model's type {config.get('model_type')!r} is not supported; known are {known}."
-        )
+        raise InvalidInput(f"The base model's type {config.get('model_type')!r} is not supported; known are {known}.")
     for path, key, value in _leaves(config, "", 0):
         if key in _FORBIDDEN_KEYS and value is not None:
-            raise InvalidInput(
-                f"The base model's config.json sets {path}, which can run code; it is refused."
-            )
+            raise InvalidInput(f"The base model's config.json sets {path}, which can run code; it is refused.")
         if isinstance(value, str) and not _PLAIN_TEXT.match(value):
             raise InvalidInput(f"The base model's config.json holds unusual text in {path}; it is refused.")
 
@@ -79,14 +71,10 @@ def _leaves(value: dict[str, Any], prefix: str, depth: int) -> Iterator[tuple[st
         yield path, str(key), item
         if isinstance(item, dict):
             if depth == 0 and key not in _NESTED_KEYS:
-                raise InvalidInput(
-                    f"The base model's config.json nests an unknown part, {path}; it is refused."
-                )
+                raise InvalidInput(f"The base model's config.json nests an unknown part, {path}; it is refused.")
             yield from _leaves(item, path, depth + 1)
         elif isinstance(item, list):
             for position, entry in enumerate(item):
                 if isinstance(entry, dict | list):
-                    raise InvalidInput(
-                        f"The base model's config.json nests a structure in {path}; it is refused."
-                    )
+                    raise InvalidInput(f"The base model's config.json nests a structure in {path}; it is refused.")
                 yield f"{path}[{position}]", str(key), entry

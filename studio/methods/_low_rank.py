@@ -18,9 +18,7 @@ class LowRank(OverAnyBase):
     alpha: int = Field(
         32, ge=1, le=2048, description="Scale of the update, as alpha / rank; twice the rank (32) is usual."
     )
-    dropout: float = Field(
-        0.05, ge=0, lt=1, description="Share of inputs dropped while training; 0.05 is usual."
-    )
+    dropout: float = Field(0.05, ge=0, lt=1, description="Share of inputs dropped while training; 0.05 is usual.")
     targets: str = Field(
         "all-linear",
         title="Target layers",
@@ -50,9 +48,7 @@ class LowRank(OverAnyBase):
     @model_validator(mode="after")
     def _pissa_needs_exact_weights(self) -> "LowRank":
         if self.initialisation == "pissa" and self.base_bits != 16:
-            raise ValueError(
-                "PiSSA needs the exact weights: choose a 16-bit base, or the default initialisation"
-            )
+            raise ValueError("PiSSA needs the exact weights: choose a 16-bit base, or the default initialisation")
         return self
 
     def peft(self, base_model: BaseModelFacts) -> dict[str, Any] | None:

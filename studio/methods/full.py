@@ -12,9 +12,7 @@ class Full(MethodBase):
     kind: Literal["full"] = "full"
 
     label: ClassVar[str] = "Full"
-    hint: ClassVar[str] = (
-        "Changes all weights: the most capacity and the most memory; the result is a whole model."
-    )
+    hint: ClassVar[str] = "Changes all weights: the most capacity and the most memory; the result is a whole model."
     paper: ClassVar[str] = "https://arxiv.org/abs/1801.06146"
     default_learning_rate: ClassVar[float] = 1e-5
     artifact: ClassVar[Literal["adapter", "model"]] = "model"

@@ -29,9 +29,7 @@ class PromptTuning(OverAnyBase):
     )
 
     label: ClassVar[str] = "Prompt tuning"
-    hint: ClassVar[str] = (
-        "A learned prompt of a few KB; cheap to serve many tasks from one base, weak on hard ones."
-    )
+    hint: ClassVar[str] = "A learned prompt of a few KB; cheap to serve many tasks from one base, weak on hard ones."
     paper: ClassVar[str] = "https://arxiv.org/abs/2104.08691"
     default_learning_rate: ClassVar[float] = 1e-2
     mergeable: ClassVar[bool] = False

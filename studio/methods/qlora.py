@@ -18,8 +18,6 @@ class QLoRA(LowRank):
     )
 
     label: ClassVar[str] = "QLoRA"
-    hint: ClassVar[str] = (
-        "LoRA over a 4-bit base: a quarter of the memory, so that a larger model fits your GPU."
-    )
+    hint: ClassVar[str] = "LoRA over a 4-bit base: a quarter of the memory, so that a larger model fits your GPU."
     paper: ClassVar[str] = "https://arxiv.org/abs/2305.14314"
     default_learning_rate: ClassVar[float] = 2e-4

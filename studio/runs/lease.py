@@ -35,9 +35,7 @@ class Lease:
 def claim_next(session: Session, owner: str) -> Lease | None:
     """Claim the oldest run that is ready, by compare-and-set; None when there is none."""
     ready = (Run.status == "queued") & (Run.desired == "run") & (Run.not_before <= database_seconds())
-    while (
-        run_id := session.scalar(select(Run.id).where(ready).order_by(Run.queued_at, Run.id).limit(1))
-    ) is not None:
+    while (run_id := session.scalar(select(Run.id).where(ready).order_by(Run.queued_at, Run.id).limit(1))) is not None:
         claimed = session.execute(
             update(Run)
             .where(Run.id == run_id, ready)
@@ -70,9 +68,7 @@ def fence(session: Session, lease: Lease, *, sequence_numbers: int = 0, **values
     following = session.execute(
         update(Run)
         .where(Run.id == lease.run_id, Run.epoch == lease.epoch, Run.status.in_(ACTIVE))
-        .values(
-            lease_until=database_seconds() + LEASE_SECONDS, next_seq=Run.next_seq + sequence_numbers, **values
-        )
+        .values(lease_until=database_seconds() + LEASE_SECONDS, next_seq=Run.next_seq + sequence_numbers, **values)
         .returning(Run.next_seq)
         .execution_options(synchronize_session=False)
     ).scalar_one_or_none()

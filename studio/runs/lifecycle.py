@@ -97,9 +97,7 @@ def active_runs(session: Session, actor: Actor) -> list[Run]:
 def queue_position(session: Session, run: Run) -> int:
     """How many runs are before this one; 0 is next."""
     before = (Run.queued_at < run.queued_at) | ((Run.queued_at == run.queued_at) & (Run.id < run.id))
-    return (
-        session.scalar(select(func.count()).where(Run.status == "queued", Run.desired == "run", before)) or 0
-    )
+    return session.scalar(select(func.count()).where(Run.status == "queued", Run.desired == "run", before)) or 0
 
 
 def cancel(session: Session, actor: Actor, run_id: str) -> Run:

@@ -96,9 +96,7 @@ def _changes(events: Sequence[Event]) -> dict[str, Any]:
     return changes
 
 
-def _insert_new(
-    session: Session, table: type[Point] | type[SampleAnswer], rows: list[dict[str, Any]]
-) -> None:
+def _insert_new(session: Session, table: type[Point] | type[SampleAnswer], rows: list[dict[str, Any]]) -> None:
     """Insert rows whose key is not there yet: a batch that is sent twice counts once."""
     if not rows:
         return

@@ -24,9 +24,7 @@ class _Part(BaseModel):
 class BaseModelChoice(_Part):
     """Which pretrained weights."""
 
-    id: str = Field(
-        DEMO_ID, title="Base model", description="Smallest first: try a model under 1 B before one of 8 B."
-    )
+    id: str = Field(DEMO_ID, title="Base model", description="Smallest first: try a model under 1 B before one of 8 B.")
     revision: str | None = Field(
         None,
         description="Commit hash, tag or branch on the Hub; empty takes the newest, and the run keeps its hash.",
@@ -53,12 +51,8 @@ class BaseModelChoice(_Part):
 class Data(_Part):
     """Which rows, and what of them is learned."""
 
-    dataset_version_id: str = Field(
-        title="Dataset", pattern=r"^dsv_[0-9a-z]{26}$", description="At least 100 rows."
-    )
-    sha256: str = Field(
-        pattern=_SHA256, description="Hash of the canonical rows; the run refuses other bytes."
-    )
+    dataset_version_id: str = Field(title="Dataset", pattern=r"^dsv_[0-9a-z]{26}$", description="At least 100 rows.")
+    sha256: str = Field(pattern=_SHA256, description="Hash of the canonical rows; the run refuses other bytes.")
     split: Split = Field(default_factory=Split)
     max_length_tokens: int = Field(
         1024,
@@ -244,9 +238,7 @@ def spec_from_yaml(text: str) -> RunSpec:
         where = f" at line {line + 1}" if line is not None else ""
         raise InvalidInput(f"This is not valid YAML{where}.") from error
     if not isinstance(plain, dict):
-        raise InvalidInput(
-            "A run spec is a YAML mapping with base_model, data, method, hyperparameters, evaluation."
-        )
+        raise InvalidInput("A run spec is a YAML mapping with base_model, data, method, hyperparameters, evaluation.")
     return validate_spec(plain)
 
 
