@@ -1,5 +1,6 @@
 """What every method is: a frozen description that answers two questions as plain dicts."""
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -7,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from studio.base_models import BaseModelFacts
 
 
-class MethodBase(BaseModel):
+class MethodBase(BaseModel, ABC):
     """How weights are changed. A method knows no trainer; the trainer knows no method."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -19,9 +20,9 @@ class MethodBase(BaseModel):
     artifact: ClassVar[Literal["adapter", "model"]] = "adapter"
     mergeable: ClassVar[bool] = True
 
+    @abstractmethod
     def peft(self, base_model: BaseModelFacts) -> dict[str, Any] | None:
         """Keyword arguments of the PEFT config with its `peft_type`, or None when all weights train."""
-        raise NotImplementedError
 
     def quantization(self) -> dict[str, Any] | None:
         """Keyword arguments of `BitsAndBytesConfig`, or None for a 16- or 32-bit base."""

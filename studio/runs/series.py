@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, cast, func, select
+from sqlalchemy import ColumnElement, Integer, cast, func, select
 from sqlalchemy.orm import Session
 
 from studio.runs.models import Point, Run
@@ -37,7 +37,7 @@ def read_series(
     max_points: int = MAX_POINTS,
 ) -> list[SeriesPoint]:
     """One metric's history, bucketed to at most `max_points` once there are more."""
-    mine = (
+    mine: tuple[ColumnElement[bool], ...] = (
         Point.run_id == run.id,
         Point.name == name,
         Point.epoch == _latest_epoch(run),

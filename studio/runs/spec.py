@@ -12,7 +12,6 @@ from studio.datasets.splits import Split
 from studio.errors import InvalidInput
 from studio.methods import Method, QLoRA
 
-SPEC_VERSION = 1
 _REVISION = re.compile(r"^[A-Za-z0-9_.\-/]{1,96}$")
 _SHA256 = r"^[0-9a-f]{64}$"
 
@@ -209,7 +208,7 @@ class EvaluationPlan(_Part):
 class RunSpec(_Part):
     """One training, wholly described."""
 
-    version: Literal[1] = SPEC_VERSION
+    version: Literal[1] = 1
     base_model: BaseModelChoice = Field(default_factory=BaseModelChoice)
     data: Data
     method: Method = Field(default_factory=QLoRA)
@@ -223,7 +222,8 @@ class RunSpec(_Part):
 
     def to_yaml(self) -> str:
         """The spec as YAML, in the order of its fields."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return text
 
 
 def spec_from_yaml(text: str) -> RunSpec:
