@@ -65,7 +65,8 @@ def demo_folder() -> Path:
 
 def list_base_models(models_root: Path | None) -> list[BaseModelFacts]:
     """Everything the launch form offers by name."""
-    return [_facts_from_folder(DEMO_ID, demo_folder()), *_folders(models_root), *curated()]
+    demo = [_facts_from_folder(DEMO_ID, demo_folder())] if demo_folder().is_dir() else []
+    return [*demo, *_folders(models_root), *curated()]
 
 
 def get_base_model(base_model_id: str, models_root: Path | None) -> BaseModelFacts:
@@ -80,7 +81,7 @@ def get_base_model(base_model_id: str, models_root: Path | None) -> BaseModelFac
     for facts in curated():
         if facts.id == base_model_id:
             return facts
-    if not HUB_ID_PATTERN.match(base_model_id):
+    if not HUB_ID_PATTERN.fullmatch(base_model_id):
         raise InvalidInput(
             f"{base_model_id!r} is not a base model. Pick one of the list, or give a Hub id such as Qwen/Qwen3-0.6B."
         )
@@ -93,7 +94,7 @@ def model_folder(base_model_id: str, models_root: Path | None) -> Path:
     if base_model_id == DEMO_ID:
         return demo_folder()
     name = base_model_id.removeprefix(FOLDER_PREFIX)
-    if models_root is None or not FOLDER_NAME_PATTERN.match(name) or not (models_root / name).is_dir():
+    if models_root is None or not FOLDER_NAME_PATTERN.fullmatch(name) or not (models_root / name).is_dir():
         raise InvalidInput(f"There is no folder {name!r} under the models root (TUNEWRIGHT_MODELS_ROOT).")
     return models_root / name
 
@@ -108,7 +109,7 @@ def _folders(models_root: Path | None) -> Sequence[BaseModelFacts]:
         return []
     found = []
     for folder in sorted(models_root.iterdir()):
-        if folder.is_dir() and FOLDER_NAME_PATTERN.match(folder.name):
+        if folder.is_dir() and FOLDER_NAME_PATTERN.fullmatch(folder.name):
             try:
                 found.append(_facts_from_folder(FOLDER_PREFIX + folder.name, folder))
             except InvalidInput:

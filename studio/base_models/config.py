@@ -50,7 +50,7 @@ def check_config(config: Any) -> None:
     for path, key, value in _leaves(config, "", 0):
         if key in _FORBIDDEN_KEYS and value is not None:
             raise InvalidInput(f"The base model's config.json sets {path}, which can run code; it is refused.")
-        if isinstance(value, str) and not _PLAIN_TEXT.match(value):
+        if isinstance(value, str) and not _PLAIN_TEXT.fullmatch(value):
             raise InvalidInput(f"The base model's config.json holds unusual text in {path}; it is refused.")
 
 

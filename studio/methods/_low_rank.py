@@ -41,7 +41,7 @@ class LowRank(OverAnyBase):
     @classmethod
     def _names_layers(cls, value: str) -> str:
         names = [name.strip() for name in value.split(",")]
-        if not all(_LAYER_NAME.match(name) for name in names if name not in {"all-linear"}):
+        if not all(_LAYER_NAME.fullmatch(name) for name in names if name not in {"all-linear"}):
             raise ValueError('write "all-linear", "attention", or layer names with commas: q_proj, v_proj')
         return ", ".join(names)
 

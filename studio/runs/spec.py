@@ -33,7 +33,7 @@ class BaseModelChoice(_Part):
     @field_validator("id")
     @classmethod
     def _is_an_id(cls, value: str) -> str:
-        if value == DEMO_ID or value.startswith(FOLDER_PREFIX) or HUB_ID_PATTERN.match(value):
+        if value == DEMO_ID or value.startswith(FOLDER_PREFIX) or HUB_ID_PATTERN.fullmatch(value):
             return value
         raise ValueError("pick a base model of the list, or give a Hub id such as Qwen/Qwen3-0.6B")
 
@@ -42,7 +42,7 @@ class BaseModelChoice(_Part):
     def _is_a_revision(cls, value: str | None) -> str | None:
         if value is None or value == "":
             return None
-        if not _REVISION.match(value) or ".." in value:
+        if not _REVISION.fullmatch(value) or ".." in value:
             raise ValueError("a revision is a commit hash, a tag or a branch name")
         return value
 
