@@ -1,0 +1,43 @@
+"""Datasets: files that people upload, checked and kept as immutable versions of canonical rows."""
+
+from studio.datasets.catalogue import (
+    delete_dataset,
+    get_dataset,
+    get_version,
+    list_datasets,
+    rename_dataset,
+)
+from studio.datasets.checking import MappingNeeded
+from studio.datasets.importing import import_upload
+from studio.datasets.models import Dataset, DatasetVersion
+from studio.datasets.reading import NumberedRow, read_rows, split_of, version_split_sizes
+from studio.datasets.receiving import ReceivedUpload, Receiver, discard_leftovers
+from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, split_rows, split_sizes
+from studio.formats import EXTENSIONS, TARGETS, ImportLimits
+
+__all__ = [
+    "EXTENSIONS",
+    "SPLIT_NAMES",
+    "TARGETS",
+    "Dataset",
+    "DatasetVersion",
+    "ImportLimits",
+    "MappingNeeded",
+    "NumberedRow",
+    "ReceivedUpload",
+    "Receiver",
+    "Split",
+    "SplitName",
+    "delete_dataset",
+    "discard_leftovers",
+    "get_dataset",
+    "get_version",
+    "import_upload",
+    "list_datasets",
+    "read_rows",
+    "rename_dataset",
+    "split_of",
+    "split_rows",
+    "split_sizes",
+    "version_split_sizes",
+]

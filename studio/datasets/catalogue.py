@@ -1,0 +1,85 @@
+"""Find, rename and remove datasets; a foreign one is as absent as one that never was."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from studio.actors import Actor
+from studio.datasets.models import Dataset, DatasetVersion
+from studio.datasets.naming import dataset_name
+from studio.db import on_commit
+from studio.errors import Conflict, NotFound
+from studio.storage import Storage
+
+_PAGE_LIMIT = 200
+_Row = TypeVar("_Row", Dataset, DatasetVersion)
+
+
+def list_datasets(session: Session, actor: Actor, *, limit: int = 50, after: str | None = None) -> list[Dataset]:
+    """One page of datasets, newest first; `after` is the id that the page before ended with."""
+    query = select(Dataset).where(Dataset.owner_id == actor.id).order_by(Dataset.id.desc())
+    if after is not None:
+        query = query.where(Dataset.id < after)
+    return list(session.scalars(query.limit(max(1, min(limit, _PAGE_LIMIT)))))
+
+
+def get_dataset(session: Session, actor: Actor, dataset_id: str) -> Dataset:
+    """One dataset; raises NotFound."""
+    return _own(session.get(Dataset, dataset_id), actor, "dataset")
+
+
+def get_version(session: Session, actor: Actor, version_id: str) -> DatasetVersion:
+    """One version of a dataset; raises NotFound."""
+    return _own(session.get(DatasetVersion, version_id), actor, "dataset version")
+
+
+def rename_dataset(session: Session, actor: Actor, dataset_id: str, name: str) -> Dataset:
+    """Give a dataset another name; raises NotFound and InvalidInput."""
+    dataset = get_dataset(session, actor, dataset_id)
+    dataset.name = dataset_name(name)
+    session.flush()
+    return dataset
+
+
+def delete_dataset(session: Session, actor: Actor, dataset_id: str, *, storage: Storage | None = None) -> None:
+    """Remove a dataset that nothing refers to; raises NotFound, or Conflict while a run names it.
+
+    With `storage`, the files that no other version shares are removed after the commit.
+    """
+    dataset = get_dataset(session, actor, dataset_id)
+    versions = list(dataset.versions)
+    try:
+        with session.begin_nested():
+            session.delete(dataset)
+    except IntegrityError as error:
+        raise Conflict("A run uses this dataset, so it cannot be deleted. Delete the runs first.") from error
+    if storage is not None:
+        for key in _unshared_keys(session, versions):
+            on_commit(session, _deletion(storage, key))
+
+
+def _unshared_keys(session: Session, versions: list[DatasetVersion]) -> set[str]:
+    keys: set[str] = set()
+    for version in versions:
+        if not _count(session, DatasetVersion.sha256 == version.sha256):
+            keys |= {version.rows_key, version.offsets_key}
+        if not _count(session, DatasetVersion.original_sha256 == version.original_sha256):
+            keys.add(version.original_key)
+    return keys
+
+
+def _count(session: Session, condition: ColumnElement[bool]) -> int:
+    return session.scalar(select(func.count()).select_from(DatasetVersion).where(condition)) or 0
+
+
+def _deletion(storage: Storage, key: str) -> Callable[[], None]:
+    return lambda: storage.delete(key)
+
+
+def _own(row: _Row | None, actor: Actor, noun: str) -> _Row:
+    if row is None or row.owner_id != actor.id:
+        raise NotFound(f"There is no such {noun}.")
+    return row

@@ -1,0 +1,145 @@
+"""Import a received file: check it in a child, store its files, and only then write its rows."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session, SessionTransaction
+
+from studio import formats
+from studio.actors import Actor
+from studio.datasets.checking import checked
+from studio.datasets.models import Dataset, DatasetVersion
+from studio.datasets.naming import dataset_name, name_from_file
+from studio.datasets.receiving import ReceivedUpload
+from studio.datasets.splits import Split
+from studio.errors import NotFound, UnsupportedFile
+from studio.formats import FileKind, ImportLimits
+from studio.formats.report import OFFSETS_FILE, ROWS_FILE, Report, Request
+from studio.storage import Storage, disk_space_told
+
+
+def import_upload(
+    session: Session,
+    actor: Actor,
+    upload: ReceivedUpload,
+    *,
+    storage: Storage,
+    name: str | None = None,
+    mapping: dict[str, str] | None = None,
+    split: Split | None = None,
+    limits: ImportLimits = ImportLimits(),
+) -> Dataset:
+    """Make a dataset of a received file; the received file is removed whatever happens.
+
+    Raises InvalidInput (its `problems` are the first 100), MappingNeeded, UnsupportedFile, TooLarge or
+    StorageFull, and then leaves nothing behind. Flushes; the caller commits.
+    """
+    try:
+        title = dataset_name(name) if name is not None else name_from_file(upload.file_name)
+        kind = _kind(upload.file_name)
+        with _work_folder(upload) as folder:
+            request = Request(path=upload.path, folder=folder, kind=kind, mapping=mapping, limits=limits)
+            report = checked(request, upload.file_name)
+            version = _version(actor, upload, kind, report, split or Split())
+            dataset = Dataset(owner_id=actor.id, name=title, versions=[version])
+            _store_and_flush(session, storage, dataset, upload, folder)
+        return dataset
+    finally:
+        upload.discard()
+
+
+def _store_and_flush(
+    session: Session, storage: Storage, dataset: Dataset, upload: ReceivedUpload, folder: Path
+) -> None:
+    """Files before rows: a row is never seen without its files."""
+    version = dataset.latest
+    files = _NewFiles(session, storage)
+    try:
+        files.store(folder / ROWS_FILE, version.rows_key)
+        files.store(folder / OFFSETS_FILE, version.offsets_key)
+        files.store(upload.path, version.original_key)
+        session.add(dataset)
+        session.flush()
+    except BaseException:
+        files.discard()
+        raise
+
+
+def _kind(file_name: str) -> FileKind:
+    try:
+        return formats.file_kind(file_name)
+    except formats.UnreadableKind as refusal:
+        raise UnsupportedFile(str(refusal), problems=[str(refusal)]) from refusal
+
+
+@contextmanager
+def _work_folder(upload: ReceivedUpload) -> Iterator[Path]:
+    """A folder beside the upload, on the same disk, for what the child writes."""
+    with disk_space_told():
+        folder = Path(tempfile.mkdtemp(prefix="check-", dir=upload.path.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _version(actor: Actor, upload: ReceivedUpload, kind: FileKind, report: Report, split: Split) -> DatasetVersion:
+    return DatasetVersion(
+        owner_id=actor.id,
+        number=1,
+        file_name=upload.file_name,
+        file_format=kind.label,
+        file_size_bytes=upload.size_bytes,
+        original_sha256=upload.sha256,
+        shape=report.shape,
+        canonical=report.canonical,
+        column_mapping=report.mapping,
+        sha256=report.sha256,
+        size_bytes=report.size_bytes,
+        row_count=report.row_count,
+        split=split.model_dump(),
+        facts=report.facts,
+    )
+
+
+class _NewFiles:
+    """Files stored ahead of their rows; those that were not there before go again if the rows do not come."""
+
+    def __init__(self, session: Session, storage: Storage) -> None:
+        self._storage = storage
+        self._new: list[str] = []
+        event.listen(session, "after_commit", self._committed)
+        event.listen(session, "after_transaction_end", self._ended)
+
+    def store(self, source: Path, key: str) -> None:
+        """Store a file and remember whether it is new."""
+        if not _is_stored(self._storage, key):
+            self._new.append(key)
+        self._storage.put(source, key)
+
+    def discard(self) -> None:
+        """Remove the new files."""
+        while self._new:
+            self._storage.delete(self._new.pop())
+
+    def _committed(self, session: Session) -> None:
+        # after_commit fires for savepoints too.
+        if not session.in_nested_transaction():
+            self._new.clear()
+
+    def _ended(self, session: Session, transaction: SessionTransaction) -> None:
+        # The listeners stay for the life of the session: none can be taken away while they are called.
+        if transaction.parent is None:
+            self.discard()
+
+
+def _is_stored(storage: Storage, key: str) -> bool:
+    try:
+        storage.path(key)
+    except NotFound:
+        return False
+    return True

@@ -1,0 +1,31 @@
+"""Open a file as a table of rows, whatever its format and packing."""
+
+from studio.formats.delimited import delimited_table
+from studio.formats.json_rows import json_table
+from studio.formats.report import Request
+from studio.formats.tables import Table
+from studio.formats.text import TextSource
+from studio.formats.unpack import unpacked_pieces
+
+
+def open_table(request: Request) -> Table:
+    """Open the requested file; raises FileProblem and its kin."""
+    if request.kind.format == "parquet":
+        return _parquet_table(request)
+    source = TextSource(unpacked_pieces(request.path, request.kind.gzipped, request.limits))
+    if request.kind.format in ("csv", "tsv"):
+        return delimited_table(source, request.kind.format, request.limits)
+    return json_table(source, request.limits)
+
+
+def _parquet_table(request: Request) -> Table:
+    """Parquet is read from its end, so a packed file is unpacked to the disk first."""
+    from studio.formats._parquet import parquet_table
+
+    path = request.path
+    if request.kind.gzipped:
+        path = request.folder / "unpacked.parquet"
+        with path.open("wb") as stream:
+            for piece in unpacked_pieces(request.path, True, request.limits):
+                stream.write(piece)
+    return parquet_table(path, request.limits)

@@ -1,0 +1,56 @@
+"""What the checking child is asked and what it answers; both travel as JSON."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from studio.formats.kinds import FileKind
+from studio.formats.limits import ImportLimits
+
+Outcome = Literal["accepted", "invalid", "unsupported", "too_large", "needs_mapping", "wrong_mapping", "disk_full"]
+ROWS_FILE, OFFSETS_FILE, REPORT_FILE = "rows.jsonl", "rows.offsets", "report.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One file to check; the results go into `folder`, which exists and is empty."""
+
+    path: Path
+    folder: Path
+    kind: FileKind
+    mapping: dict[str, str] | None
+    limits: ImportLimits
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as plain JSON."""
+        return asdict(self) | {"path": str(self.path), "folder": str(self.folder)}
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> "Request":
+        """The request that was written with `to_json`."""
+        return cls(
+            path=Path(plain["path"]),
+            folder=Path(plain["folder"]),
+            kind=FileKind(**plain["kind"]),
+            mapping=plain["mapping"],
+            limits=ImportLimits(**plain["limits"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The child's answer: either the canonical files lie in the folder, or what is wrong."""
+
+    outcome: Outcome
+    message: str = ""
+    problems: list[str] = field(default_factory=list)
+    problem_count: int = 0
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    shape: str = ""
+    canonical: str = ""
+    mapping: dict[str, str] | None = None
+    row_count: int = 0
+    sha256: str = ""
+    size_bytes: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)

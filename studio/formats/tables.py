@@ -1,0 +1,27 @@
+"""What every format gives: an iterator of raw rows and a way to turn one into a dictionary."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """One row as it was found; `number` counts rows from 1, `line` is where it begins in a text file."""
+
+    number: int
+    line: int | None
+    raw: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An opened file. `decode` raises RowProblem; going on in `rows` raises FileProblem.
+
+    `columns` is None where each row names its own (JSON); `unread` says why a column is left out.
+    """
+
+    rows: Iterator[RawRow]
+    decode: Callable[[Any], dict[str, Any]]
+    columns: tuple[str, ...] | None = None
+    unread: tuple[tuple[str, str], ...] = ()
