@@ -12,6 +12,7 @@ from studio.runs.lease import (
     end,
     fence,
     hand_back,
+    read_desire,
     reap,
     renew,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "parse_event",
     "queue_position",
     "read_answers",
+    "read_desire",
     "read_events",
     "read_log",
     "read_series",

@@ -83,6 +83,15 @@ def renew(session: Session, lease: Lease) -> str:
     return session.scalars(select(Run.desired).where(Run.id == lease.run_id)).one()
 
 
+def read_desire(session: Session, lease: Lease) -> str:
+    """What the person desires, `run` or `cancel`, without a write lock; raises LeaseLost like `fence`."""
+    held = (Run.id == lease.run_id, Run.epoch == lease.epoch, Run.status.in_(ACTIVE))
+    desired = session.scalar(select(Run.desired).where(*held))
+    if desired is None:
+        raise LeaseLost("This run is no longer held by this worker.")
+    return desired
+
+
 def end(session: Session, lease: Lease, status: str, *, kind: str | None = None, reason: str = "") -> None:
     """Move the run to a terminal status."""
     fence(

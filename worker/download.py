@@ -1,0 +1,279 @@
+"""Fetches a base model from the Hub into the models folder: the only program that sees the Hub's token.
+
+Run as `python -m worker.download FOLDER` with an `Order` as JSON on standard input. It speaks to the supervisor as a
+trainer does, by lines in `events.jsonl`, and leaves what it found in `base_model.json`.
+"""
+
+import contextlib
+import errno
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import httpx2
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils._paths import filter_repo_objects
+from pydantic import BaseModel, ConfigDict, Field
+
+from studio.base_models import check_weight_files, read_config
+from studio.errors import InvalidInput, StudioError
+from studio.runs.events import Failed, PhaseBegan, event_line
+from studio.runs.folders import EVENTS_FILE
+from studio.storage import free_bytes
+from worker.start import die_with_parent
+
+RESULT_FILE = "base_model.json"
+# Xet would need its own protocol; the token comes from the order alone.
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "0",
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+}
+ALLOWED_FILES = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "merges.txt",
+    "LICENSE*",
+)
+# Sub-folders hold other formats of the same weights, and `consolidated.safetensors` is Mistral's second copy.
+IGNORED_FILES = ("*/*", "consolidated*")
+_HEADROOM_BYTES = 1 << 30
+_NOTE_SECONDS = 2.0
+_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+Note = Callable[[str], None]
+
+
+class Order(BaseModel):
+    """What to fetch, from where, to where."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_id: str
+    revision: str | None
+    endpoint: str
+    models_dir: Path
+    token: str | None = Field(None, repr=False)
+
+
+class Found(BaseModel):
+    """A base model on this machine; `revision` is the commit that the branch or tag pointed to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    revision: str
+
+
+class DownloadFailed(StudioError):
+    """The base model cannot be had; `kind` is the run's failure kind."""
+
+    def __init__(self, message: str, kind: Literal["model_load", "disk_full"] = "model_load") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def main(folder: Path, order: Order) -> int:
+    """Fetch, telling the progress; returns the exit code."""
+    events = folder / EVENTS_FILE
+    try:
+        found = fetch(order, note=lambda note: _tell(events, PhaseBegan(phase="downloading", note=note)))
+    except DownloadFailed as failure:
+        _tell(events, Failed(kind=failure.kind, reason=failure.message))
+        return 1
+    (folder / RESULT_FILE).write_text(found.model_dump_json(), encoding="utf-8")
+    return 0
+
+
+def fetch(order: Order, note: Note) -> Found:
+    """Resolve the commit, check config.json, then fetch the weights; raises DownloadFailed with a sentence."""
+    with _told(order):
+        api = HfApi(endpoint=order.endpoint, token=_token(order))
+        commit = _resolve(api, order)
+        if commit is None:
+            return _from_cache(order)
+        sizes = _list_files(api, order, commit)
+        _refuse_unusable(order, sizes)
+        _refuse_full_disk(order, sizes)
+        config = hf_hub_download(
+            order.model_id,
+            "config.json",
+            revision=commit,
+            cache_dir=order.models_dir,
+            endpoint=order.endpoint,
+            token=_token(order),
+        )
+        read_config(Path(config).parent)
+        with _progress_told(order, sum(sizes.values()), note):
+            folder = Path(_snapshot(order, commit, local_files_only=False))
+    check_weight_files(folder)
+    return Found(folder=folder, revision=commit)
+
+
+def _resolve(api: HfApi, order: Order) -> str | None:
+    """The commit's hash, or None when the Hub cannot be reached, so that only what was fetched before helps."""
+    if order.revision and _COMMIT.match(order.revision):
+        return order.revision
+    try:
+        return api.model_info(order.model_id, revision=order.revision).sha
+    except httpx2.TransportError:
+        return None
+
+
+def _from_cache(order: Order) -> Found:
+    folder = Path(_snapshot(order, order.revision, local_files_only=True))
+    read_config(folder)
+    check_weight_files(folder)
+    return Found(folder=folder, revision=folder.name)
+
+
+def _list_files(api: HfApi, order: Order, commit: str) -> dict[str, int]:
+    """Sizes in bytes of the files that will be fetched, by name."""
+    tree = api.list_repo_tree(order.model_id, recursive=True, revision=commit)
+    sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
+    names = filter_repo_objects(sizes, allow_patterns=list(ALLOWED_FILES), ignore_patterns=list(IGNORED_FILES))
+    return {name: sizes[name] for name in names}
+
+
+def _refuse_unusable(order: Order, sizes: dict[str, int]) -> None:
+    if not any(name.endswith(".safetensors") for name in sizes):
+        raise DownloadFailed(
+            f"{order.model_id} has no .safetensors weights. Pickle formats (.bin, .pt) are not read, because opening "
+            "them can run code; pick a model or revision with safetensors."
+        )
+    for name in ("config.json", "tokenizer.json"):
+        if name not in sizes:
+            raise DownloadFailed(f"{order.model_id} has no {name}, so it cannot be trained here; pick another model.")
+
+
+def _refuse_full_disk(order: Order, sizes: dict[str, int]) -> None:
+    needed = sum(sizes.values()) + _HEADROOM_BYTES
+    free = free_bytes(order.models_dir)
+    if free < needed:
+        raise DownloadFailed(
+            f"{order.model_id} needs {_gigabytes(needed)} of disk with headroom, and the data folder has "
+            f"{_gigabytes(free)}. Free some space, then run again.",
+            kind="disk_full",
+        )
+
+
+def _snapshot(order: Order, revision: str | None, *, local_files_only: bool) -> str:
+    return snapshot_download(
+        order.model_id,
+        revision=revision,
+        cache_dir=order.models_dir,
+        endpoint=order.endpoint,
+        token=_token(order),
+        allow_patterns=list(ALLOWED_FILES),
+        ignore_patterns=list(IGNORED_FILES),
+        local_files_only=local_files_only,
+        max_workers=4,
+    )
+
+
+@contextlib.contextmanager
+def _progress_told(order: Order, total_bytes: int, note: Note) -> Iterator[None]:
+    """Say every 2 s how much has arrived, by the sizes of the files in the cache."""
+    finished = threading.Event()
+    blobs = order.models_dir / f"models--{order.model_id.replace('/', '--')}" / "blobs"
+
+    def _watch() -> None:
+        while not finished.wait(_NOTE_SECONDS):
+            note(f"{_gigabytes(_size_of(blobs))} of {_gigabytes(total_bytes)}")
+
+    note(f"{_gigabytes(total_bytes)} to fetch")
+    watching = threading.Thread(target=_watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        watching.join()
+
+
+def _size_of(folder: Path) -> int:
+    total = 0
+    for path in folder.glob("*"):
+        # An unfinished file is renamed when it is whole.
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
+@contextlib.contextmanager
+def _told(order: Order) -> Iterator[None]:
+    """Turn what the Hub's library raises into a sentence; the library's own words go to the log."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise DownloadFailed(error.message) from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - standard error is the run's log
+        raise _sentence(order, error) from error
+
+
+def _sentence(order: Order, error: Exception) -> DownloadFailed:
+    name, place = order.model_id, order.endpoint
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        sentence = f"The disk became full while {name} was fetched. Free some space, then run again."
+        return DownloadFailed(sentence, kind="disk_full")
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    if isinstance(error, GatedRepoError) or status == 403:
+        return DownloadFailed(
+            f"{name} is gated. Accept the licence on the model's page, put a token of the same account into a file, "
+            "name that file in TUNEWRIGHT_HUB_TOKEN_FILE and start the worker again."
+        )
+    if isinstance(error, RevisionNotFoundError):
+        return DownloadFailed(f"{name} has no revision {order.revision!r}; check it on the model's page.")
+    if isinstance(error, RepositoryNotFoundError):
+        return DownloadFailed(
+            f"There is no model {name} on {place}, or it is private. Check the id; for a private model name a file "
+            "with a token in TUNEWRIGHT_HUB_TOKEN_FILE."
+        )
+    if status == 401:
+        return DownloadFailed(f"{place} refused the token in TUNEWRIGHT_HUB_TOKEN_FILE; make a new one.")
+    if status is not None and status != 404:
+        return DownloadFailed(f"{place} answered {status} when {name} was asked for; run again later.")
+    return DownloadFailed(
+        f"{place} cannot be reached, and {name} has not been fetched before. Check the network of the worker, then "
+        "run again; what has arrived is kept."
+    )
+
+
+def _token(order: Order) -> str | bool:
+    # False keeps the library from looking for a token of its own.
+    return order.token or False
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
+def _tell(events: Path, event: PhaseBegan | Failed) -> None:
+    with events.open("a", encoding="utf-8") as stream:
+        stream.write(event_line(event))
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    sys.exit(main(Path(sys.argv[1]), Order.model_validate_json(sys.stdin.read())))

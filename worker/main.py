@@ -1,0 +1,158 @@
+"""Starts a worker: secrets out of the environment, a warm forkserver, the clock's rounds, and Celery on top."""
+
+import ctypes
+import importlib.util
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from celery import Celery, signals
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from studio import db, runs
+from studio.db import SessionFactory
+from studio.errors import StartupError
+from studio.queue import GPU_QUEUE, make_celery
+from studio.settings import Settings
+from studio.storage import LocalStorage
+from studio.wire import Wire
+from worker.bench import Bench
+from worker.environment import keep_only_plain
+from worker.start import Forkserver, Target
+from worker.tasks import Rounds, Slot, add_task
+
+log = logging.getLogger("worker")
+
+WORKER_EXTRA = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "huggingface_hub")
+_PR_SET_DUMPABLE = 4
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code."""
+    settings = Settings()
+    download_environ = keep_only_plain()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        _require_worker_extra()
+        bench = make_bench(settings, download_environ, train=_train)
+    except StartupError as error:
+        print(error.message, file=sys.stderr)  # noqa: T201 - the sentence of a program that cannot start
+        return 1
+    return work(bench)
+
+
+def make_bench(settings: Settings, download_environ: Mapping[str, str], *, train: Target) -> Bench:
+    """Open what the worker needs; raises StartupError with a sentence when something is not there."""
+    if settings.redis_url is None:
+        raise StartupError("The worker needs TUNEWRIGHT_REDIS_URL. `tunewright up` starts a server and a worker.")
+    session_factory = db.make_session_factory(db.make_engine(settings.sqlalchemy_url))
+    _require_tables(session_factory)
+    for folder in (settings.runs_dir, settings.logs_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    return Bench(
+        settings=settings,
+        session_factory=session_factory,
+        storage=LocalStorage(settings.storage_dir),
+        wire=Wire(settings.redis_url),
+        forkserver=Forkserver(),
+        train=train,
+        owner=f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}",
+        download_environ=download_environ,
+        hub_token=_read_token(settings.hub_token_file),
+    )
+
+
+def work(bench: Bench) -> int:
+    """Warm the forkserver, make the rounds, and serve hints until a signal; leaves no process behind."""
+    assert bench.settings.redis_url is not None
+    _hide_environment()
+    celery = make_celery(bench.settings.redis_url)
+    celery.conf.worker_redirect_stdouts = False
+    slot = Slot(bench)
+    add_task(celery, slot)
+    signals.worker_shutting_down.connect(lambda **_: bench.stopping.set(), weak=False)
+    rounds = Rounds(bench, slot)
+    warming = threading.Thread(target=_warm_up, args=(bench,), name="warm-up", daemon=True)
+    warming.start()
+    rounds.start()
+    try:
+        return _serve_hints(celery, bench.owner)
+    finally:
+        bench.stopping.set()
+        rounds.join()
+        bench.wire.close()
+        log.info("worker stopped")
+
+
+def _serve_hints(celery: Celery, owner: str) -> int:
+    """Celery in this process: threads, one slot; the flags avoid what kept reconnecting workers silent
+    (celery#8030, #8091, #9054)."""
+    worker = celery.Worker(
+        hostname=f"worker@{owner}",
+        pool_cls="threads",
+        concurrency=1,
+        queues=[GPU_QUEUE],
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _train(folder: Path) -> int:
+    """Runs in the trainer process only: this process never imports torch."""
+    from worker import train
+
+    return train.main(folder)
+
+
+def _warm_up(bench: Bench) -> None:
+    try:
+        seconds = bench.forkserver.warm_up(bench.settings.logs_dir)
+    except RuntimeError as error:
+        log.error("%s", error)
+    else:
+        log.info("worker ready: warm after %.1f s", seconds)
+
+
+def _require_worker_extra() -> None:
+    missing = [name for name in WORKER_EXTRA if importlib.util.find_spec(name) is None]
+    if missing:
+        raise StartupError(
+            f"The worker needs {', '.join(missing)}, not installed here. Install the extra: "
+            "pip install 'tunewright[worker]'"
+        )
+
+
+def _require_tables(session_factory: SessionFactory) -> None:
+    try:
+        with db.reading(session_factory) as session:
+            session.scalar(select(runs.Run.id).limit(1))
+    except SQLAlchemyError as error:
+        raise StartupError(
+            f"The database cannot be used ({type(error).__name__}). Check TUNEWRIGHT_DATABASE_URL and that its server "
+            "runs, then make its tables with `tunewright migrate`."
+        ) from error
+
+
+def _read_token(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except OSError as error:
+        raise StartupError(f"TUNEWRIGHT_HUB_TOKEN_FILE cannot be read: {error.strerror}.") from error
+
+
+def _hide_environment() -> None:
+    """Keep other processes of this user from reading /proc/PID/environ, which shows what was there at the start."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
