@@ -19,6 +19,7 @@ from studio.runs.lease import (
 from studio.runs.lifecycle import (
     active_runs,
     cancel,
+    count_by_dataset,
     get_run,
     launch,
     list_runs,
@@ -58,6 +59,7 @@ __all__ = [
     "attempt_folder",
     "cancel",
     "claim_next",
+    "count_by_dataset",
     "end",
     "errors_by_field",
     "event_line",

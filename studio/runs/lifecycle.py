@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from studio import datasets
 from studio.actors import Actor
 from studio.base_models import get_base_model
+from studio.datasets import DatasetVersion
 from studio.db import on_commit, utc_now
 from studio.errors import Conflict, InvalidInput, NotFound
 from studio.queue import Queue
@@ -86,6 +87,17 @@ def list_runs(
     if dataset_id:
         query = query.where(Run.dataset_version.has(dataset_id=dataset_id))
     return list(session.scalars(query))
+
+
+def count_by_dataset(session: Session, actor: Actor) -> dict[str, int]:
+    """How many runs each dataset was used by, by the dataset's id."""
+    query = (
+        select(DatasetVersion.dataset_id, func.count())
+        .join(Run, Run.dataset_version_id == DatasetVersion.id)
+        .where(Run.owner_id == actor.id)
+        .group_by(DatasetVersion.dataset_id)
+    )
+    return {dataset_id: number for dataset_id, number in session.execute(query)}
 
 
 def active_runs(session: Session, actor: Actor) -> list[Run]:
