@@ -1,0 +1,42 @@
+# Every target sets up what it needs; a second call needs no network.
+PYTHON ?= python3
+BIN := .venv/bin
+SET_UP := $(PYTHON) scripts/set_up.py
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo test lint bench faults wheel
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1	/' | expand -t 14
+
+up: ## Start the studio and print its address
+	@$(SET_UP) run
+	@$(BIN)/tunewright up
+
+demo: ## Fine-tune the demo model from end to end; leaves demo-adapter.zip
+	@$(SET_UP) run
+	@$(BIN)/tunewright demo
+
+test: ## Run all tests
+	@$(SET_UP) test
+	$(BIN)/python -m pytest --durations=15 $(ARGS)
+
+faults: ## Run the long fault-injection tests
+	@$(SET_UP) test
+	$(BIN)/python -m pytest -m faults $(ARGS)
+
+lint: ## Check style, types and import rules
+	@$(SET_UP) test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint templates --check --lint
+
+bench: ## Run the benchmarks and print their figures
+	@$(SET_UP) test
+	@for file in $$(grep -l __main__ benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+wheel: ## Build the wheel into dist/
+	@$(SET_UP) test
+	$(BIN)/python -m build --wheel --no-isolation

@@ -1,0 +1,1 @@
+"""The demo dataset, the demo base model and the scripts that make and try them."""
