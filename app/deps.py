@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Query, Request
+from pydantic import AfterValidator
 from sqlalchemy.orm import Session
 
 from studio.actors import LOCAL_ACTOR, Actor
-from studio.db import SessionFactory
+from studio.db import SessionFactory, reading, transaction
+from studio.errors import NotFound
+from studio.ids import ID_PATTERN
 from studio.queue import Queue
 from studio.settings import Settings
 from studio.storage import Storage
@@ -32,13 +35,11 @@ def get_services(request: Request) -> Services:
 
 
 def get_session(request: Request) -> Iterator[Session]:
-    """A session in a transaction; reads take no write lock on SQLite."""
-    services = get_services(request)
-    with services.session_factory() as session:
-        if request.method in {"GET", "HEAD"}:
-            session.connection(execution_options={"read_only": True})
-        with session.begin() if not session.in_transaction() else session.get_transaction():  # type: ignore[union-attr]
-            yield session
+    """A session in a transaction; safe methods only read, and take no write lock on SQLite."""
+    factory = get_services(request).session_factory
+    opened = reading if request.method in {"GET", "HEAD"} else transaction
+    with opened(factory) as session:
+        yield session
 
 
 def get_actor() -> Actor:
@@ -46,7 +47,17 @@ def get_actor() -> Actor:
     return LOCAL_ACTOR
 
 
+def _checked_id(value: str) -> str:
+    """Refuse what cannot be an id before it reaches SQL or a path: for a person, it is just not there."""
+    if not ID_PATTERN.fullmatch(value):
+        raise NotFound("There is no such page.")
+    return value
+
+
 # scope="function" runs the commit before the response is sent, so that a redirect never outruns its row.
 CurrentSession = Annotated[Session, Depends(get_session, scope="function")]
 CurrentActor = Annotated[Actor, Depends(get_actor)]
 CurrentServices = Annotated[Services, Depends(get_services)]
+IdInPath = Annotated[str, Path(description="An id."), AfterValidator(_checked_id)]
+PageLimit = Annotated[int, Query(ge=1, le=200, description="At most this many.")]
+PageAfter = Annotated[str | None, Query(pattern=ID_PATTERN.pattern, description="The last id of the page before.")]

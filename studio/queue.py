@@ -1,11 +1,13 @@
 """The queue: a message is a hint that a run may be ready; the run's row is the truth."""
 
 import logging
-from typing import Any, Protocol
-
-from celery import Celery
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 from studio.wire import PREFIX, broker_url
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 log = logging.getLogger(__name__)
 
@@ -20,12 +22,15 @@ class Queue(Protocol):
         """Hint that `run_id` may be ready; never raises, since idle workers also look in SQL."""
 
 
-def make_celery(redis_url: str) -> Celery:
+def make_celery(redis_url: str) -> "Celery":
     """The Celery application of both sides: JSON only, acknowledged early, no results, no remote control.
 
     Reasons: kombu redelivers late-acknowledged messages after an hour (celery#5935), and a message carries
     nothing but an id, so losing one costs at most the idle worker's polling interval.
     """
+    # Imported here: it takes 0.2 s and 15 MB, which the website spends on its first launch and not at its start.
+    from celery import Celery
+
     celery = Celery("tunewright", broker=broker_url(redis_url), set_as_current=False)
     celery.conf.update(
         accept_content=["json"],
@@ -47,11 +52,22 @@ def make_celery(redis_url: str) -> Celery:
     return celery
 
 
+class SilentQueue:
+    """No hints, where no Redis is configured: idle workers look in SQL."""
+
+    def send(self, run_id: str) -> None:
+        """Leave the run to be found."""
+
+
 class CeleryQueue:
     """Hints through Celery."""
 
     def __init__(self, redis_url: str) -> None:
-        self._celery = make_celery(redis_url)
+        self._redis_url = redis_url
+
+    @cached_property
+    def _celery(self) -> "Celery":
+        return make_celery(self._redis_url)
 
     def send(self, run_id: str) -> None:
         """Send the hint once, without retries: an idle worker finds the row by itself."""

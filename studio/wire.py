@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def worker_key(owner: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WireMessage:
-    """One entry of a run's stream; `kind` is `points` or `changed`."""
+    """One entry of a run's stream; `kind` is `points`, `changed`, or `done` after the run's end."""
 
     kind: str
     payload: Any
@@ -50,8 +52,13 @@ class Wire:
     """Adds to and reads the ends of streams; every failure is logged once and swallowed."""
 
     def __init__(self, url: str) -> None:
+        # No retries: redis-py's three would hold a page up for seconds whenever Redis is down.
         self._redis: redis.Redis = redis.Redis.from_url(
-            redis_client_url(url), socket_timeout=2, socket_connect_timeout=1, decode_responses=True
+            redis_client_url(url),
+            socket_timeout=2,
+            socket_connect_timeout=1,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
         )
         self._down = False
 

@@ -1,0 +1,11 @@
+"""The JSON API: the same functions as the pages, for programs."""
+
+from fastapi import APIRouter
+
+from app import downloads
+from app.api import adapters, base_models, datasets, methods, runs
+
+router = APIRouter()
+for _part in (datasets, base_models, methods, runs, adapters):
+    router.include_router(_part.router)
+router.include_router(downloads.router)

@@ -1,6 +1,7 @@
 """Adapters: finished, downloadable results."""
 
 from studio.adapters.catalogue import (
+    adapter_ids,
     adapter_of_run,
     archive_key,
     get_adapter,
@@ -12,6 +13,7 @@ from studio.adapters.models import Adapter
 
 __all__ = [
     "Adapter",
+    "adapter_ids",
     "adapter_of_run",
     "archive_key",
     "get_adapter",

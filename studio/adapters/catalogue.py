@@ -1,5 +1,6 @@
 """Adapters: registered in one transaction with the end of their run, then listed and fetched."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import select
@@ -28,7 +29,7 @@ def register(session: Session, lease: Lease, exported: Exported, stored: StoredF
 
     Raises LeaseLost when a person cancelled first or another worker holds the run.
     """
-    run = session.get_one(Run, lease.run_id, with_for_update=True, populate_existing=True)
+    run = session.get_one(Run, lease.run_id, with_for_update={"of": Run}, populate_existing=True)
     if run.desired == "cancel":
         raise LeaseLost("The run was cancelled before its adapter was registered.")
     end(session, lease, "succeeded")
@@ -63,6 +64,12 @@ def get_adapter(session: Session, actor: Actor, adapter_id: str) -> Adapter:
 def adapter_of_run(session: Session, run: Run) -> Adapter | None:
     """The adapter that a run made, once it has."""
     return session.scalar(select(Adapter).where(Adapter.run_id == run.id))
+
+
+def adapter_ids(session: Session, runs: Sequence[Run]) -> dict[str, str]:
+    """The ids of the adapters that these runs made, by run id, in one query."""
+    query = select(Adapter.run_id, Adapter.id).where(Adapter.run_id.in_([run.id for run in runs]))
+    return {run_id: adapter_id for run_id, adapter_id in session.execute(query)}
 
 
 def list_adapters(session: Session, actor: Actor, *, limit: int = 50, after: str | None = None) -> list[Adapter]:

@@ -13,7 +13,7 @@ from studio.db import on_commit, utc_now
 from studio.errors import Conflict, InvalidInput, NotFound
 from studio.queue import Queue
 from studio.runs.models import Run, RunEvent, SampleAnswer
-from studio.runs.plan import make_plan
+from studio.runs.plan import Plan, make_plan
 from studio.runs.spec import RunSpec
 from studio.runs.status import ACTIVE
 from studio.settings import Settings
@@ -59,6 +59,11 @@ def launch(
     _add_event(session, run, "queued", "The run was queued.")
     on_commit(session, lambda: queue.send(run.id))
     return run
+
+
+def preview(session: Session, actor: Actor, spec: RunSpec) -> Plan:
+    """Count what a spec comes to on its dataset; raises InvalidInput as `launch` does."""
+    return make_plan(spec, _checked_version(session, actor, spec).row_count)
 
 
 def get_run(session: Session, actor: Actor, run_id: str) -> Run:

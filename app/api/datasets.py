@@ -1,0 +1,202 @@
+"""Datasets over JSON: upload, list, preview, rename, delete."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from app.api.models import In, Out, Page, page_of
+from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit
+from app.uploads import ReceivedForm, UploadedBody, UploadedForm
+from studio import datasets
+from studio.datasets import SplitName
+from studio.settings import Settings
+
+router = APIRouter(prefix="/datasets", tags=["datasets"])
+
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+        "name": {"type": "string"},
+        "mapping": {"type": "string", "description": "JSON object: target to column."},
+        "validation_fraction": {"type": "number"},
+        "test_fraction": {"type": "number"},
+        "seed": {"type": "integer"},
+    },
+}
+_BYTES: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream"}
+
+
+class VersionOut(Out):
+    """An immutable version; a run names it by `id` and `sha256`."""
+
+    id: str
+    number: int
+    file_name: str
+    file_format: str
+    file_size_bytes: int
+    shape: str
+    canonical: str
+    column_mapping: dict[str, str] | None
+    sha256: str
+    size_bytes: int
+    row_count: int
+    split: datasets.Split
+    facts: dict[str, Any]
+    created_at: datetime
+
+
+class DatasetOut(Out):
+    """A dataset with its newest version."""
+
+    id: str
+    name: str
+    created_at: datetime
+    latest: VersionOut
+
+
+class DatasetDetailOut(DatasetOut):
+    """A dataset with all its versions."""
+
+    versions: list[VersionOut]
+    split_sizes: dict[SplitName, int]
+
+
+class RenameIn(In):
+    """A new name."""
+
+    name: str = Field(max_length=1000)
+
+
+class RowOut(Out):
+    """A canonical row, its number in the file (from 1) and its split."""
+
+    number: int
+    split: SplitName
+    row: dict[str, Any]
+
+
+class RowsOut(Out):
+    """A page of rows; `row_count` counts all that could be paged through."""
+
+    rows: list[RowOut]
+    row_count: int
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Upload a dataset as a form",
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+)
+def upload_form(
+    received: UploadedForm,
+    session: CurrentSession,
+    actor: CurrentActor,
+    services: CurrentServices,
+    response: Response,
+) -> DatasetDetailOut:
+    """Import one file in the field `file`; every problem of a refused file is in `problems`."""
+    dataset = import_received(received, session, actor, services)
+    response.headers["location"] = f"/api/datasets/{dataset.id}"
+    return _detail(dataset)
+
+
+@router.put(
+    "/upload",
+    status_code=201,
+    summary="Upload a dataset as a body",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": _BYTES}}}},
+)
+def upload_body(
+    received: UploadedBody,
+    session: CurrentSession,
+    actor: CurrentActor,
+    services: CurrentServices,
+    response: Response,
+) -> DatasetDetailOut:
+    """Import the body as the file `filename`; the form's other fields are taken from the query."""
+    dataset = import_received(received, session, actor, services)
+    response.headers["location"] = f"/api/datasets/{dataset.id}"
+    return _detail(dataset)
+
+
+@router.get("", summary="List datasets")
+def list_datasets(
+    session: CurrentSession, actor: CurrentActor, limit: PageLimit = 50, after: PageAfter = None
+) -> Page[DatasetOut]:
+    """Newest first."""
+    found = datasets.list_datasets(session, actor, limit=limit, after=after)
+    items = [DatasetOut.model_validate(dataset) for dataset in found]
+    return page_of(items, [dataset.id for dataset in found], limit)
+
+
+@router.get("/{dataset_id}", summary="Show a dataset")
+def show_dataset(dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> DatasetDetailOut:
+    """A dataset, its versions and the sizes of its splits."""
+    return _detail(datasets.get_dataset(session, actor, dataset_id))
+
+
+@router.get("/{dataset_id}/rows", summary="Read rows")
+def show_rows(
+    dataset_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    services: CurrentServices,
+    split: SplitName | None = None,
+    start: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> RowsOut:
+    """Rows of the newest version from the `start`-th (from 0) of the file, or of one split of it."""
+    version = datasets.get_dataset(session, actor, dataset_id).latest
+    rows = datasets.read_rows(version, storage=services.storage, start=start, limit=limit, split=split)
+    count = datasets.version_split_sizes(version)[split] if split else version.row_count
+    return RowsOut(rows=[RowOut.model_validate(row) for row in rows], row_count=count)
+
+
+@router.patch("/{dataset_id}", summary="Rename a dataset")
+def rename_dataset(
+    dataset_id: IdInPath, wanted: RenameIn, session: CurrentSession, actor: CurrentActor
+) -> DatasetDetailOut:
+    """Give it another name; its versions do not change."""
+    return _detail(datasets.rename_dataset(session, actor, dataset_id, wanted.name))
+
+
+@router.delete("/{dataset_id}", status_code=204, summary="Delete a dataset")
+def delete_dataset(
+    dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> None:
+    """Remove it and its files; 409 while a run names it."""
+    datasets.delete_dataset(session, actor, dataset_id, storage=services.storage)
+
+
+def import_received(
+    received: ReceivedForm, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> datasets.Dataset:
+    """Make a dataset of what was uploaded: the form's page and both routes above do the same."""
+    options = received.options
+    return datasets.import_upload(
+        session,
+        actor,
+        received.upload,
+        storage=services.storage,
+        name=options.name,
+        mapping=options.mapping,
+        split=options.split,
+        limits=_limits(services.settings),
+    )
+
+
+def _limits(settings: Settings) -> datasets.ImportLimits:
+    return datasets.ImportLimits(unpacked_limit_bytes=settings.unpacked_limit_bytes)
+
+
+def _detail(dataset: datasets.Dataset) -> DatasetDetailOut:
+    return DatasetDetailOut(
+        **DatasetOut.model_validate(dataset).model_dump(),
+        versions=[VersionOut.model_validate(version) for version in dataset.versions],
+        split_sizes=datasets.version_split_sizes(dataset.latest),
+    )

@@ -1,0 +1,31 @@
+"""What the API's models share."""
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+Item = TypeVar("Item")
+
+
+class In(BaseModel):
+    """What a client sends: nothing beyond the named fields, so that no column is set by surprise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Out(BaseModel):
+    """What a client gets, read from a row's attributes."""
+
+    model_config = ConfigDict(from_attributes=True, protected_namespaces=())
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list, newest first; pass `next_after` as `after` for the next, null ends it."""
+
+    items: list[Item]
+    next_after: str | None
+
+
+def page_of(items: list[Item], ids: list[str], limit: int) -> Page[Item]:
+    """A page whose last id leads to the next one, when it is full."""
+    return Page(items=items, next_after=ids[-1] if len(ids) == limit else None)

@@ -1,0 +1,318 @@
+"""Runs over JSON: plan, launch, watch, cancel."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import astuple
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field, ValidationError
+from starlette.responses import PlainTextResponse
+
+from app.api.models import In, Out, Page, page_of
+from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit
+from app.live import announce
+from studio import adapters, runs
+from studio.errors import InvalidInput, UnsupportedFile
+from studio.ids import ID_PATTERN
+from studio.runs import RunSpec
+from studio.runs.status import Status
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+_METRIC = r"^[A-Za-z0-9_./\-]{1,80}(,[A-Za-z0-9_./\-]{1,80}){0,19}$"
+_YAML_TYPES = {"application/yaml", "application/x-yaml", "text/yaml"}
+_LAST_STEP = 2**31 - 1
+_LAUNCH: dict[str, Any] = {
+    "type": "object",
+    "required": ["spec"],
+    "properties": {
+        "spec": {"$ref": "#/components/schemas/RunSpec"},
+        "name": {"type": "string"},
+        "parent_run_id": {"type": "string"},
+    },
+}
+
+
+class LaunchIn(In):
+    """A run to launch."""
+
+    spec: RunSpec
+    name: str = Field("", max_length=1000)
+    parent_run_id: str | None = Field(None, pattern=ID_PATTERN.pattern)
+
+
+class PlanIn(In):
+    """A spec to count steps of."""
+
+    spec: RunSpec
+
+
+class PlanOut(Out):
+    """What a spec comes to, before anything runs."""
+
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+    effective_batch: int
+    steps_per_epoch: int
+    steps: int
+    evaluate_every: int
+    evaluations: int
+    learning_rate: float
+
+
+class RenameIn(In):
+    """A new name."""
+
+    name: str = Field(max_length=1000)
+
+
+class RunOut(Out):
+    """A run as it stands."""
+
+    id: str
+    name: str
+    status: str
+    status_words: str
+    desired: str
+    phase: str
+    phase_words: str
+    phase_note: str
+    method: str
+    base_model: str
+    dataset_version_id: str
+    parent_run_id: str | None
+    attempt: int
+    step: int
+    total_steps: int
+    seconds_left: float | None
+    tokens_per_second: float | None
+    peak_memory_bytes: float | None
+    initial_validation_loss: float | None
+    best_validation_loss: float | None
+    best_step: int | None
+    last_train_loss: float | None
+    last_validation_loss: float | None
+    failure_kind: str | None
+    failure_sentence: str
+    failure_advice: str
+    failure_reason: str
+    created_at: datetime
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    is_over: bool
+    adapter_id: str | None = None
+
+
+class RunDetailOut(RunOut):
+    """A run with its spec and what the trainer made of it."""
+
+    spec: dict[str, Any]
+    resolved: dict[str, Any]
+
+
+class SeriesOut(Out):
+    """Histories by metric: [step, value, low, high, kind]; kind is num, nan, inf or -inf. `names` lists all there are.
+
+    `cursor` continues them on the run's stream.
+    """
+
+    names: list[str]
+    series: dict[str, list[tuple[int, float | None, float | None, float | None, str]]]
+    cursor: str
+
+
+class EventOut(Out):
+    """Something that happened to a run."""
+
+    seq: int
+    kind: str
+    message: str
+    at: datetime
+
+
+class AnswerOut(Out):
+    """What the model answered to a held-out prompt at a step."""
+
+    step: int
+    position: int
+    row_number: int
+    prompt: str
+    expected: str
+    answer: str
+
+
+async def read_launch(request: Request) -> LaunchIn:
+    """A launch in JSON, or a bare spec in YAML with `name` and `parent_run_id` in the query."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    if content_type in _YAML_TYPES:
+        return _launch_of_yaml(body, request.query_params)
+    if content_type == "application/json":
+        return _launch(lambda: LaunchIn.model_validate_json(body))
+    raise UnsupportedFile("Send the run as application/json, or its spec as application/yaml.")
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Launch a run",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": _LAUNCH},
+                "application/yaml": {"schema": {"type": "string"}},
+            },
+        }
+    },
+)
+def launch_run(
+    wanted: Annotated[LaunchIn, Depends(read_launch)],
+    session: CurrentSession,
+    actor: CurrentActor,
+    services: CurrentServices,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(max_length=80, pattern=r"^[\x21-\x7e]+$")] = None,
+) -> RunDetailOut:
+    """Queue a run; the same Idempotency-Key gives the same run."""
+    run = runs.launch(
+        session,
+        actor,
+        wanted.spec,
+        queue=services.queue,
+        settings=services.settings,
+        name=wanted.name,
+        parent_run_id=wanted.parent_run_id,
+        idempotency_key=idempotency_key,
+    )
+    response.headers["location"] = f"/api/runs/{run.id}"
+    return _detail(session, run)
+
+
+@router.post("/plan", summary="Count what a run would do")
+def plan_run(wanted: PlanIn, session: CurrentSession, actor: CurrentActor) -> PlanOut:
+    """Rows, steps and evaluations of a spec; nothing is stored."""
+    return PlanOut.model_validate(runs.preview(session, actor, wanted.spec))
+
+
+@router.get("", summary="List runs")
+def list_runs(
+    session: CurrentSession,
+    actor: CurrentActor,
+    limit: PageLimit = 50,
+    after: PageAfter = None,
+    status: Annotated[list[Status] | None, Query()] = None,
+    dataset_id: Annotated[str | None, Query(pattern=ID_PATTERN.pattern)] = None,
+) -> Page[RunOut]:
+    """Newest first; `status` may be given several times."""
+    found = runs.list_runs(session, actor, limit=limit, after=after, statuses=status or (), dataset_id=dataset_id)
+    made = adapters.adapter_ids(session, found)
+    items = [RunOut.model_validate(run).model_copy(update={"adapter_id": made.get(run.id)}) for run in found]
+    return page_of(items, [run.id for run in found], limit)
+
+
+@router.get("/{run_id}", summary="Show a run")
+def show_run(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> RunDetailOut:
+    """The run as it stands, with its spec."""
+    return _detail(session, runs.get_run(session, actor, run_id))
+
+
+@router.patch("/{run_id}", summary="Rename a run")
+def rename_run(run_id: IdInPath, wanted: RenameIn, session: CurrentSession, actor: CurrentActor) -> RunDetailOut:
+    """Give it another name; an empty one changes nothing."""
+    return _detail(session, runs.rename(session, actor, run_id, wanted.name))
+
+
+@router.post("/{run_id}/cancellation", summary="Cancel a run")
+def cancel_run(
+    run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> RunDetailOut:
+    """At once while it waits, within seconds while it trains; twice is no error; 409 when it had already ended."""
+    run = runs.cancel(session, actor, run_id)
+    announce(session, services.wire, run)
+    return _detail(session, run)
+
+
+@router.get("/{run_id}/series", summary="Read metrics")
+def show_series(
+    run_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    services: CurrentServices,
+    names: Annotated[str | None, Query(pattern=_METRIC, description="With commas; all when left out.")] = None,
+    from_step: Annotated[int, Query(alias="from", ge=0, le=_LAST_STEP)] = 0,
+    to_step: Annotated[int | None, Query(alias="to", ge=0, le=_LAST_STEP)] = None,
+    points: Annotated[int, Query(ge=1, le=runs.MAX_POINTS)] = runs.MAX_POINTS,
+) -> SeriesOut:
+    """Histories, bucketed to at most `points` each with the lowest and highest value of every bucket kept."""
+    # Before the first statement, so that no point falls between the answer and the stream behind its cursor.
+    cursor = services.wire.tail(run_id)
+    run = runs.get_run(session, actor, run_id)
+    known = runs.series_names(session, run)
+    wanted = names.split(",") if names else known
+    series = {
+        name: [
+            astuple(point)
+            for point in runs.read_series(
+                session, run, name, first_step=from_step, last_step=to_step, max_points=points
+            )
+        ]
+        for name in wanted
+    }
+    return SeriesOut(names=known, series=series, cursor=cursor)
+
+
+@router.get("/{run_id}/events", summary="Read what happened")
+def show_events(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> list[EventOut]:
+    """Events of all attempts, oldest first."""
+    found = runs.read_events(session, runs.get_run(session, actor, run_id))
+    return [EventOut.model_validate(event) for event in found]
+
+
+@router.get("/{run_id}/answers", summary="Read sample answers")
+def show_answers(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> list[AnswerOut]:
+    """Answers of the latest attempt, by prompt, then step."""
+    found = runs.read_answers(session, runs.get_run(session, actor, run_id))
+    return [AnswerOut.model_validate(answer) for answer in found]
+
+
+@router.get("/{run_id}/log", summary="Read the log", response_class=PlainTextResponse)
+def show_log(
+    run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> PlainTextResponse:
+    """The end of the trainer's log of the latest attempt, at most 256 kB."""
+    run = runs.get_run(session, actor, run_id)
+    return PlainTextResponse(runs.read_log(services.settings.runs_dir, run.id, run.epoch))
+
+
+@router.get("/{run_id}/spec.yaml", summary="Download the spec", response_class=Response)
+def download_spec(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> Response:
+    """The spec as YAML, ready to be launched again."""
+    run = runs.get_run(session, actor, run_id)
+    disposition = f'attachment; filename="{run.id}.yaml"'
+    return Response(run.run_spec.to_yaml(), media_type="application/yaml", headers={"content-disposition": disposition})
+
+
+def _launch_of_yaml(body: bytes, query: Mapping[str, str]) -> LaunchIn:
+    try:
+        spec = runs.spec_from_yaml(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InvalidInput("A run spec in YAML is UTF-8 text.") from error
+    beside = {name: query[name] for name in ("name", "parent_run_id") if name in query}
+    return _launch(lambda: LaunchIn.model_validate({"spec": spec, **beside}))
+
+
+def _launch(read: Callable[[], LaunchIn]) -> LaunchIn:
+    try:
+        return read()
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
+
+
+def _detail(session: CurrentSession, run: runs.Run) -> RunDetailOut:
+    adapter = adapters.adapter_of_run(session, run)
+    return RunDetailOut.model_validate(run).model_copy(update={"adapter_id": adapter.id if adapter else None})
