@@ -119,8 +119,8 @@ def reading(factory: SessionFactory) -> Iterator[Session]:
     """Open a session that only reads: on SQLite it takes no write lock."""
     with factory() as session:
         session.connection(execution_options={"read_only": True})
+        # Closing ends the transaction and leaves what was read readable; a rollback would expire it.
         yield session
-        session.rollback()
 
 
 def on_commit(session: Session, action: Callable[[], None]) -> None:

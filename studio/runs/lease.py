@@ -94,6 +94,9 @@ def read_desire(session: Session, lease: Lease) -> str:
 
 def end(session: Session, lease: Lease, status: str, *, kind: str | None = None, reason: str = "") -> None:
     """Move the run to a terminal status."""
+    words = {"succeeded": "The run finished.", "cancelled": "The run was cancelled."}
+    # First the event: the fence refuses everything after a terminal status.
+    add_event(session, lease, status, words.get(status, reason))
     fence(
         session,
         lease,
@@ -106,12 +109,15 @@ def end(session: Session, lease: Lease, status: str, *, kind: str | None = None,
         owner=None,
         seconds_left=None,
     )
-    words = {"succeeded": "The run finished.", "cancelled": "The run was cancelled."}
-    add_event(session, lease, status, words.get(status, reason))
 
 
-def hand_back(session: Session, lease: Lease, reason: str, *, delay_seconds: float = 0.0) -> None:
-    """Put the run back into the queue; its place is that of its first queueing."""
+def hand_back(
+    session: Session, lease: Lease, reason: str, *, delay_seconds: float = 0.0, counts_as_attempt: bool = False
+) -> None:
+    """Put the run back into the queue; its place is that of its first queueing.
+
+    An orderly stop is not an attempt that failed, so it does not count towards `MAX_ATTEMPTS`.
+    """
     add_event(session, lease, "handed_back", reason)
     fence(
         session,
@@ -123,6 +129,7 @@ def hand_back(session: Session, lease: Lease, reason: str, *, delay_seconds: flo
         step=0,
         seconds_left=None,
         not_before=database_seconds() + delay_seconds,
+        attempt=Run.attempt if counts_as_attempt else Run.attempt - 1,
     )
 
 
@@ -140,7 +147,7 @@ def reap(session: Session) -> list[str]:
             elif run.attempt >= MAX_ATTEMPTS:
                 end(session, lease, "failed", kind="crash_loop", reason="The worker fell silent three times.")
             else:
-                hand_back(session, lease, reason)
+                hand_back(session, lease, reason, counts_as_attempt=True)
             touched.append(run.id)
     return touched
 
