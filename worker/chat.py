@@ -1,0 +1,178 @@
+"""Renders conversations with the base model's chat template and finds the answers in the text.
+
+It works for templates without generation tags: an answer is what a rendering gains when its message is added.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+from transformers.utils import chat_template_utils
+
+from studio.errors import InvalidInput
+
+Message = dict[str, Any]
+Span = tuple[int, int]
+
+# Used when a base model comes without a chat template. Its marks are plain text, because such a tokenizer has no
+# special tokens for roles, and adding some would need new embeddings.
+DEFAULT_TEMPLATE = (
+    "{%- for message in messages %}"
+    "{{- '### ' + message['role']|capitalize + ':\\n' + (message['content'] or '') }}"
+    "{%- if message['role'] == 'assistant' %}{{- eos_token }}{%- endif %}{{- '\\n\\n' }}"
+    "{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '### Assistant:\\n' }}{%- endif %}"
+)
+# Private-use characters stand for a special token that somebody typed; see `shield`.
+_STAND_IN = re.compile("\ue000([0-9]+)\ue001")
+_template_error = chat_template_utils.jinja2.exceptions.TemplateError
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A row as text; `answers` are the character spans to learn, `literals` what the stand-ins stand for."""
+
+    number: int
+    text: str
+    answers: tuple[Span, ...]
+    literals: tuple[str, ...] = ()
+    only_last: bool = False
+
+
+class Chat:
+    """A tokenizer's chat template, ready to render rows."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.had_template = bool(tokenizer.chat_template)
+        if not self.had_template:
+            bos = "{{- bos_token }}" if adds_bos(tokenizer) else ""
+            tokenizer.chat_template = bos + DEFAULT_TEMPLATE
+        self._tokenizer = tokenizer
+        special = sorted(special_texts(tokenizer), key=len, reverse=True)
+        self._special = tuple(special)
+        self._forged = re.compile("|".join(map(re.escape, special))) if special else None
+
+    def render_row(self, number: int, messages: list[Message], tools: Any, first_answer: int) -> Rendered:
+        """Render a conversation; assistant turns from index `first_answer` on are its answers.
+
+        Falls back to the last turn alone where the template rewrites earlier ones (such as removing their
+        thinking). Raises InvalidInput if the template refuses the row or no answer can be found in its text.
+        """
+        messages, tools, literals = self._shielded(messages, tools)
+        turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+        turns = [index for index in turns if index >= first_answer]
+        render = self._renderer(number, tools)
+        text = render(messages)
+        spans = [_answer_span(render, text, messages, index) for index in turns]
+        answers = tuple(span for span in spans if span)
+        only_last = len(answers) < len(spans)
+        if only_last:
+            answers = answers[-1:] if spans[-1] else ()
+        if not answers:
+            raise InvalidInput(
+                f"Row {number}: the base model's chat template rewrites the conversation, so that its answers cannot "
+                "be found in the text. Choose to learn from everything, or another base model."
+            )
+        text, end = self._with_end_of_turn(text, answers[-1][1])
+        answers = (*answers[:-1], (answers[-1][0], end))
+        return Rendered(number, text, answers, literals, only_last)
+
+    def render_prompt(self, number: int, messages: list[Message], tools: Any) -> Rendered:
+        """Render a conversation that waits for an answer."""
+        messages, tools, literals = self._shielded(messages, tools)
+        return Rendered(number, self._renderer(number, tools)(messages, True), (), literals)
+
+    def _with_end_of_turn(self, text: str, end: int) -> tuple[str, int]:
+        """Without a mark after the last answer the model would never learn to stop: add the end of text there."""
+        if text[end:].strip() or text[:end].endswith(self._special) or not self._tokenizer.eos_token:
+            return text, end
+        text = text[:end] + str(self._tokenizer.eos_token)
+        return text, len(text)
+
+    def _renderer(self, number: int, tools: Any) -> Callable[..., str]:
+        def render(messages: list[Message], add_generation_prompt: bool = False) -> str:
+            try:
+                return str(
+                    self._tokenizer.apply_chat_template(
+                        messages, tools=tools, tokenize=False, add_generation_prompt=add_generation_prompt
+                    )
+                )
+            except _template_error as error:
+                raise InvalidInput(f"Row {number}: the base model's chat template refuses it: {error}.") from error
+
+        return render
+
+    def _shielded(self, messages: list[Message], tools: Any) -> tuple[list[Message], Any, tuple[str, ...]]:
+        """Put stand-ins for special tokens that somebody typed, so that a text cannot forge a role or an end."""
+        plain = json.dumps([messages, tools], ensure_ascii=False)
+        if self._forged is None or not self._forged.search(plain):
+            return messages, tools, ()
+        literals: list[str] = []
+        forged = self._forged
+
+        def stand_in(match: re.Match[str]) -> str:
+            literals.append(match.group())
+            return f"\ue000{len(literals) - 1}\ue001"
+
+        def walk(value: Any) -> Any:
+            if isinstance(value, str):
+                return forged.sub(stand_in, value)
+            if isinstance(value, list):
+                return [walk(item) for item in value]
+            if isinstance(value, dict):
+                return {key: walk(item) for key, item in value.items()}
+            return value
+
+        return walk(messages), walk(tools), tuple(literals)
+
+
+def split_literals(rendered: Rendered) -> list[tuple[int, str, bool]]:
+    """Cut a text at its stand-ins: (start in the text, piece, whether it is to be read literally)."""
+    if not rendered.literals:
+        return [(0, rendered.text, False)]
+    pieces, start = [], 0
+    for match in _STAND_IN.finditer(rendered.text):
+        if int(match.group(1)) < len(rendered.literals):
+            pieces.append((start, rendered.text[start : match.start()], False))
+            pieces.append((match.start(), rendered.literals[int(match.group(1))], True))
+            start = match.end()
+    pieces.append((start, rendered.text[start:], False))
+    return [piece for piece in pieces if piece[1]]
+
+
+def special_texts(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """The texts that the tokenizer turns into special tokens."""
+    added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return added | set(tokenizer.all_special_tokens)
+
+
+def adds_bos(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the tokenizer puts a beginning-of-text token before a plain text by itself."""
+    ids = tokenizer("a").input_ids
+    return bool(ids) and tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id
+
+
+def _answer_span(render: Callable[..., str], text: str, messages: list[Message], index: int) -> Span | None:
+    """The characters of one assistant turn up to its end mark, or None if the template does not keep prefixes."""
+    closed = text if index == len(messages) - 1 else render(messages[: index + 1])
+    end = len(closed.rstrip())
+    if text[:end] != closed[:end]:
+        return None
+    if index == 0:
+        content = (messages[0].get("content") or "").strip()
+        return (max(0, closed.find(content)), end)
+    opened = render(messages[:index], True)
+    start = _common_start(opened, closed)
+    if start < len(opened) and not closed.startswith(render(messages[:index]).rstrip()):
+        return None
+    return (start, end)
+
+
+def _common_start(one: str, other: str) -> int:
+    """How many characters two texts share from their start."""
+    if other.startswith(one):
+        return len(one)
+    return next(index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)

@@ -1,0 +1,125 @@
+"""Writes the finished adapter (or model) as a fixed list of files and zips them once."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from studio.storage import disk_space_told, fsync_dir, sha256_of
+from worker.assignment import Assignment
+from worker.card import Outcome, base_name, write_card
+from worker.hardware import Hardware, versions
+from worker.model import changes_base
+
+ARCHIVE_NAME = "adapter.zip"
+EXPORT_FOLDER = "export"
+# The zip format counts years from 1980; one fixed time makes the same files the same bytes.
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+_PIECE_BYTES = 1 << 20
+# Wall-clock figures differ from run to run and say nothing about the weights.
+_LEFT_OUT = {"train/tokens_per_second"}
+
+
+def save_start(model: Any, folder: Path) -> Path | None:
+    """Keep the start of an adapter that changed the base, which its export needs; None for all others."""
+    if not changes_base(model):
+        return None
+    model.save_pretrained(folder, save_embedding_layers=False)
+    return folder
+
+
+def write_weights(model: Any, assignment: Assignment, folder: Path, start: Path | None) -> None:
+    """Write adapter or model; an adapter that changed the base becomes one for the published base."""
+    if assignment.spec.method.artifact == "model":
+        model.config.use_cache = True
+        model.save_pretrained(folder)
+        return
+    config = model.peft_config["default"]
+    config.base_model_name_or_path = base_name(assignment)
+    config.revision = assignment.base_revision
+    if getattr(config, "tokenizer_name_or_path", None):
+        config.tokenizer_name_or_path = base_name(assignment)
+    model.save_pretrained(
+        folder, save_embedding_layers=False, path_initial_model_for_weight_conversion=str(start) if start else None
+    )
+
+
+def write_papers(
+    folder: Path,
+    assignment: Assignment,
+    outcome: Outcome,
+    hardware: Hardware,
+    points: Iterable[tuple[int, str, float]],
+) -> None:
+    """Write what a reader needs beside the weights: card, settings, versions, metrics."""
+    found = versions()
+    environment = {"versions": found, "device": hardware.device_name, "compute": hardware.compute_name}
+    (folder / "README.md").write_text(write_card(assignment, outcome, found), encoding="utf-8")
+    (folder / "training_config.yaml").write_text(assignment.spec.to_yaml(), encoding="utf-8")
+    (folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+    (folder / "metrics.csv").write_text(_csv(points), encoding="utf-8")
+
+
+def write_tokenizer(tokenizer: PreTrainedTokenizerBase, assignment: Assignment, folder: Path) -> None:
+    """Write the tokenizer with its inference template, and without the folder it was read from."""
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    for key in ("name_or_path", "local_files_only", "is_local"):
+        settings.pop(key, None)
+    path.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    listed = assignment.base_model_folder / "special_tokens_map.json"
+    if listed.is_file():
+        shutil.copyfile(listed, folder / listed.name)
+
+
+def write_checksums(folder: Path) -> list[dict[str, Any]]:
+    """Write SHA256SUMS over all files and list them: name, size_bytes, sha256."""
+    files = [_described(path) for path in sorted(folder.iterdir())]
+    sums = folder / "SHA256SUMS"
+    sums.write_text("".join(f"{file['sha256']}  {file['name']}\n" for file in files), encoding="utf-8")
+    return [*files, _described(sums)]
+
+
+def write_archive(folder: Path, names: Sequence[str], target: Path) -> tuple[str, int]:
+    """Zip the named files uncompressed (weights do not shrink) with fixed times; returns sha256 and size."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    with disk_space_told():
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for name in names:
+                _add(archive, folder / name)
+        with temporary.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            os.fsync(stream.fileno())
+        size = temporary.stat().st_size
+        temporary.replace(target)
+        fsync_dir(target.parent)
+    return digest, size
+
+
+def _add(archive: zipfile.ZipFile, path: Path) -> None:
+    entry = zipfile.ZipInfo(path.name, _FIXED_TIME)
+    entry.external_attr = 0o644 << 16
+    entry.file_size = path.stat().st_size
+    with path.open("rb") as reading, archive.open(entry, "w", force_zip64=entry.file_size > 2**31 - 1) as writing:
+        shutil.copyfileobj(reading, writing, _PIECE_BYTES)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"name": path.name, "size_bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def _csv(points: Iterable[tuple[int, str, float]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("step", "metric", "value"))
+    writer.writerows((step, name, repr(value)) for step, name, value in points if name not in _LEFT_OUT)
+    return stream.getvalue()

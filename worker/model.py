@@ -1,0 +1,148 @@
+"""Loads the base model as the method asks for it and puts the adapter on; knows no method by name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, get_peft_config, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import SafetensorError
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
+
+from studio.base_models import BaseModelFacts, check_weight_files, read_config
+from studio.errors import InvalidInput
+from studio.runs import RunSpec
+from worker.hardware import Hardware
+
+# 8-bit matrix products cannot run on a base whose layers they do not know; torch reports these as plain errors.
+_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to train, its tokenizer, and what `config.json` says."""
+
+    model: nn.Module
+    tokenizer: PreTrainedTokenizerBase
+    config: dict[str, Any]
+    virtual_tokens: int
+
+    @property
+    def trained_parameters(self) -> int:
+        """How many numbers the optimizer changes."""
+        return sum(parameter.numel() for parameter in trained(self.model).values())
+
+    @property
+    def total_parameters(self) -> int:
+        """How many numbers the model holds; packed 4-bit weights are counted before packing."""
+        return sum(_count(parameter) for parameter in self.model.parameters())
+
+
+def load_model(folder: Path, spec: RunSpec, hardware: Hardware) -> Loaded:
+    """Load tokenizer and base, and wrap it with the method's adapter; raises InvalidInput with the reason."""
+    config = read_config(folder)
+    check_weight_files(folder)
+    tokenizer = load_tokenizer(folder)
+    base = load_base(folder, spec, hardware)
+    base.config.use_cache = False
+    facts = BaseModelFacts(id=spec.base_model.id, label=spec.base_model.id, family="", model_type=config["model_type"])
+    plain = spec.method.peft(facts)
+    if plain is None:
+        base.requires_grad_(True)
+        return Loaded(base, tokenizer, config, virtual_tokens=0)
+    model = add_adapter(base, plain, folder)
+    return Loaded(model, tokenizer, config, virtual_tokens=plain.get("num_virtual_tokens", 0))
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Load a fast tokenizer; it must have an end of text or a padding token to fill up batches with."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except _LOADING_ERRORS as error:
+        raise InvalidInput(f"The base model's tokenizer could not be read: {_first_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise InvalidInput("The base model has no tokenizer.json; only fast tokenizers are used here.")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token is None:
+        raise InvalidInput("The base model's tokenizer names neither a padding token nor an end of text.")
+    return tokenizer
+
+
+def load_base(folder: Path, spec: RunSpec, hardware: Hardware) -> Any:
+    """Load the weights: frozen ones in the compute format, trained ones in float32 unless bfloat16 is asked for.
+
+    An update of 1e-5 is lost in bfloat16, which has 8 bits of mantissa, so whole models train on float32 masters.
+    """
+    frozen = spec.method.artifact == "adapter"
+    all_bfloat16 = spec.hyperparameters.precision == "bfloat16"
+    dtype = hardware.compute if frozen or all_bfloat16 else torch.float32
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            quantization_config=quantization_config(spec, hardware),
+            device_map={"": 0} if hardware.on_gpu else None,
+            attn_implementation="sdpa",
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except _LOADING_ERRORS as error:
+        raise InvalidInput(f"The base model could not be loaded: {_first_line(error)}") from error
+
+
+def quantization_config(spec: RunSpec, hardware: Hardware) -> BitsAndBytesConfig | None:
+    """The method's quantization with `auto` settled by the hardware."""
+    plain = spec.method.quantization()
+    if plain is None:
+        return None
+    if plain.get("bnb_4bit_compute_dtype") == "auto":
+        plain = {**plain, "bnb_4bit_compute_dtype": hardware.compute}
+    return BitsAndBytesConfig(**plain)
+
+
+def add_adapter(base: Any, plain: dict[str, Any], folder: Path) -> PeftModel:
+    """Wrap the base; raises InvalidInput when the settings do not fit it (an unknown layer, say)."""
+    if "prompt_tuning_init_text" in plain:
+        plain = {**plain, "tokenizer_name_or_path": str(folder)}
+    try:
+        return get_peft_model(base, get_peft_config(plain))
+    except torch.OutOfMemoryError:
+        raise
+    except (ValueError, RuntimeError) as error:
+        raise InvalidInput(f"The method does not fit this base model: {_first_line(error)}") from error
+
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that the optimizer changes, by name; tied ones once."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def changes_base(model: nn.Module) -> bool:
+    """Whether the adapter's start took something out of the base weights (as PiSSA does).
+
+    Such an adapter fits only the changed base, so its export must be converted to fit the published one.
+    """
+    configs = getattr(model, "peft_config", {}).values()
+    return any(isinstance(getattr(config, "init_lora_weights", True), str) for config in configs)
+
+
+def adapts_head(model: nn.Module) -> bool:
+    """Whether an adapter sits on the output head, which TRL's own loss would pass by."""
+    return isinstance(model.get_output_embeddings(), BaseTunerLayer)  # type: ignore[operator]
+
+
+def _count(parameter: nn.Parameter) -> int:
+    state = getattr(parameter, "quant_state", None)
+    return int(torch.Size(state.shape).numel()) if state is not None else parameter.numel()
+
+
+def _first_line(error: BaseException) -> str:
+    """The first sentence of a library's message; KeyError gives only the name of what is missing."""
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__
