@@ -64,7 +64,7 @@ class Child:
 
     async def until_ready(self) -> float:
         """Wait until it answers and return the seconds it took; raises StartupError when it ends or is too slow."""
-        while not await self.part.ready():
+        while not await self._answers():
             if self._ended():
                 raise StartupError(f"The {self.part.name} did not start. {self._last_words()}")
             if time.monotonic() - self._started > self.part.ready_seconds:
@@ -73,6 +73,13 @@ class Child:
                 )
             await asyncio.sleep(POLL_SECONDS)
         return time.monotonic() - self._started
+
+    async def _answers(self) -> bool:
+        """Ask once; a process that ended is not waited for, though its socket may still take connections."""
+        asking = asyncio.ensure_future(self.part.ready())
+        while not asking.done() and not self._ended():
+            await asyncio.wait({asking}, timeout=POLL_SECONDS)
+        return asking.result() if asking.done() else not asking.cancel()
 
     async def keep_running(self) -> None:
         """Start it again whenever it ends, after 1, 2, 4 ... 30 s; returns only by cancellation."""

@@ -1,0 +1,116 @@
+"""The command line: `tunewright up|worker|web|migrate|doctor|demo|version`."""
+
+import os
+import sys
+from importlib.metadata import version as installed_version
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from studio.errors import StudioError
+from studio.settings import Settings
+
+app = typer.Typer(
+    help="A web-based fine-tuning studio. Settings are TUNEWRIGHT_* variables; docs/operations.md lists them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command; a refusal is one sentence on stderr and exit code 1."""
+    try:
+        app()
+    except StudioError as error:
+        _refuse(error.message)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False):
+            name = f"TUNEWRIGHT_{'_'.join(str(part) for part in problem['loc']).upper()}"
+            print(f"{name}: {problem['msg']}. You gave {problem['input']!r}.", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def up(
+    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Start a worker, or the website alone.")] = True,
+) -> None:
+    """Start the whole studio on this machine and print its address."""
+    from studio.local import up as run_studio
+
+    run_studio(Settings(), with_worker=worker, say=_say)
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker, which trains; needs TUNEWRIGHT_REDIS_URL."""
+    from studio.local import check_worker_packages
+
+    check_worker_packages()
+    _become("worker")
+
+
+@app.command()
+def web() -> None:
+    """Run the website alone; needs TUNEWRIGHT_REDIS_URL for live updates."""
+    _become("app")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from studio.data_folder import prepare
+    from studio.migrate import upgrade
+
+    settings = Settings()
+    prepare(settings)
+    upgrade(settings.sqlalchemy_url)
+    _say("The database has the newest schema.")
+
+
+@app.command()
+def doctor() -> None:
+    """Show what is there, and the remedy for what is not."""
+    from studio.doctor import examine, report
+
+    checks = examine(Settings())
+    _say(report(checks))
+    if any(check.is_needed and not check.found for check in checks):
+        sys.exit(1)
+
+
+@app.command()
+def demo(
+    url: Annotated[str, typer.Option(help="Use a studio that runs already, at this address.")] = "",
+) -> None:
+    """Fine-tune the demo model from end to end and leave demo-adapter.zip in this folder."""
+    from studio.demo import run_demo
+
+    run_demo(url or None)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    _say(installed_version("tunewright"))
+
+
+def _become(module: str) -> NoReturn:
+    """Replace this process, so that signals reach the program itself."""
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", module], {**os.environ, "PYTHONSAFEPATH": "1"})
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
