@@ -57,7 +57,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.mount("/static", _StaticFiles(directory=str(resources.files("app") / "static"), check_dir=False))
     app.include_router(health.router)
     app.include_router(api.router, prefix="/api", responses=errors.ERROR_RESPONSES)
-    app.include_router(live.router)
+    app.include_router(live.router, responses=errors.ERROR_RESPONSES)
     app.include_router(downloads.router, include_in_schema=False)
     try:
         from app.pages import router as pages

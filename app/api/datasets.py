@@ -4,9 +4,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
 
-from app.api.models import In, Out, Page, page_of
+from app.api.models import Out, Page, RenameIn, page_of
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit
 from app.uploads import ReceivedForm, UploadedBody, UploadedForm
 from studio import datasets
@@ -63,12 +62,6 @@ class DatasetDetailOut(DatasetOut):
 
     versions: list[VersionOut]
     split_sizes: dict[SplitName, int]
-
-
-class RenameIn(In):
-    """A new name."""
-
-    name: str = Field(max_length=1000)
 
 
 class RowOut(Out):

@@ -2,7 +2,7 @@
 
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Item = TypeVar("Item")
 
@@ -11,6 +11,12 @@ class In(BaseModel):
     """What a client sends: nothing beyond the named fields, so that no column is set by surprise."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RenameIn(In):
+    """A new name."""
+
+    name: str = Field(max_length=1000)
 
 
 class Out(BaseModel):

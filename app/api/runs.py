@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 from starlette.responses import PlainTextResponse
 
-from app.api.models import In, Out, Page, page_of
+from app.api.models import In, Out, Page, RenameIn, page_of
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit
 from app.live import announce
 from studio import adapters, runs
@@ -61,12 +61,6 @@ class PlanOut(Out):
     evaluate_every: int
     evaluations: int
     learning_rate: float
-
-
-class RenameIn(In):
-    """A new name."""
-
-    name: str = Field(max_length=1000)
 
 
 class RunOut(Out):
