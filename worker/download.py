@@ -6,7 +6,6 @@ trainer does, by lines in `events.jsonl`, and leaves what it found in `base_mode
 
 import contextlib
 import errno
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,19 +13,21 @@ from pathlib import Path
 from typing import Literal
 
 import httpx2
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, get_cached_repo_tree, snapshot_download
 from huggingface_hub.errors import (
+    CachedRepoTreeNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
+    RevisionResolutionError,
 )
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils._paths import filter_repo_objects
 from pydantic import BaseModel, ConfigDict, Field
 
-from studio.base_models import check_weight_files, read_config
+from studio.base_models import read_config
 from studio.errors import InvalidInput, StudioError
 from studio.runs.events import Failed, PhaseBegan, event_line
 from studio.runs.folders import EVENTS_FILE
@@ -60,7 +61,6 @@ ALLOWED_FILES = (
 IGNORED_FILES = ("*/*", "consolidated*")
 _HEADROOM_BYTES = 1 << 30
 _NOTE_SECONDS = 2.0
-_COMMIT = re.compile(r"^[0-9a-f]{40}$")
 Note = Callable[[str], None]
 
 
@@ -109,42 +109,26 @@ def fetch(order: Order, note: Note) -> Found:
     """Resolve the commit, check config.json, then fetch the weights; raises DownloadFailed with a sentence."""
     with _told(order):
         api = HfApi(endpoint=order.endpoint, token=_token(order))
-        commit = _resolve(api, order)
-        if commit is None:
-            return _from_cache(order)
-        sizes = _list_files(api, order, commit)
-        _refuse_unusable(order, sizes)
-        _refuse_full_disk(order, sizes)
-        config = hf_hub_download(
-            order.model_id,
-            "config.json",
-            revision=commit,
-            cache_dir=order.models_dir,
-            endpoint=order.endpoint,
-            token=_token(order),
-        )
-        read_config(Path(config).parent)
-        with _progress_told(order, sum(sizes.values()), note):
-            folder = Path(_snapshot(order, commit, local_files_only=False))
-    check_weight_files(folder)
+        commit = api.resolve_revision(order.model_id, revision=order.revision, cache_dir=order.models_dir).resolved
+        folder = _find_cached(order, commit)
+        if folder is None:
+            sizes = _list_files(api, order, commit)
+            _refuse_unusable(order, sizes)
+            _refuse_full_disk(order, sizes)
+            read_config(Path(_snapshot(order, commit, ("config.json",))))
+            with _progress_told(order, sum(sizes.values()), note):
+                folder = Path(_snapshot(order, commit))
+        read_config(folder)
     return Found(folder=folder, revision=commit)
 
 
-def _resolve(api: HfApi, order: Order) -> str | None:
-    """The commit's hash, or None when the Hub cannot be reached, so that only what was fetched before helps."""
-    if order.revision and _COMMIT.match(order.revision):
-        return order.revision
+def _find_cached(order: Order, commit: str) -> Path | None:
+    """The folder of a commit that was fetched wholly before: a commit never changes, so no network is needed."""
     try:
-        return api.model_info(order.model_id, revision=order.revision).sha
-    except httpx2.TransportError:
+        get_cached_repo_tree(order.model_id, revision=commit, cache_dir=order.models_dir)
+        return Path(_snapshot(order, commit, local_files_only=True))
+    except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError):
         return None
-
-
-def _from_cache(order: Order) -> Found:
-    folder = Path(_snapshot(order, order.revision, local_files_only=True))
-    read_config(folder)
-    check_weight_files(folder)
-    return Found(folder=folder, revision=folder.name)
 
 
 def _list_files(api: HfApi, order: Order, commit: str) -> dict[str, int]:
@@ -177,14 +161,16 @@ def _refuse_full_disk(order: Order, sizes: dict[str, int]) -> None:
         )
 
 
-def _snapshot(order: Order, revision: str | None, *, local_files_only: bool) -> str:
+def _snapshot(
+    order: Order, commit: str, names: tuple[str, ...] = ALLOWED_FILES, *, local_files_only: bool = False
+) -> str:
     return snapshot_download(
         order.model_id,
-        revision=revision,
+        revision=commit,
         cache_dir=order.models_dir,
         endpoint=order.endpoint,
         token=_token(order),
-        allow_patterns=list(ALLOWED_FILES),
+        allow_patterns=list(names),
         ignore_patterns=list(IGNORED_FILES),
         local_files_only=local_files_only,
         max_workers=4,
@@ -227,7 +213,7 @@ def _told(order: Order) -> Iterator[None]:
         yield
     except InvalidInput as error:
         raise DownloadFailed(error.message) from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
+    except (HfHubHTTPError, RevisionResolutionError, httpx2.HTTPError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - standard error is the run's log
         raise _sentence(order, error) from error
 

@@ -40,14 +40,16 @@ def main() -> int:
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         _require_worker_extra()
-        bench = make_bench(settings, download_environ, train=_train)
+        bench = make_bench(settings, download_environ, train=_train, forkserver=Forkserver())
     except StartupError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - the sentence of a program that cannot start
         return 1
     return work(bench)
 
 
-def make_bench(settings: Settings, download_environ: Mapping[str, str], *, train: Target) -> Bench:
+def make_bench(
+    settings: Settings, download_environ: Mapping[str, str], *, train: Target, forkserver: Forkserver
+) -> Bench:
     """Open what the worker needs; raises StartupError with a sentence when something is not there."""
     if settings.redis_url is None:
         raise StartupError("The worker needs TUNEWRIGHT_REDIS_URL. `tunewright up` starts a server and a worker.")
@@ -60,7 +62,7 @@ def make_bench(settings: Settings, download_environ: Mapping[str, str], *, train
         session_factory=session_factory,
         storage=LocalStorage(settings.storage_dir),
         wire=Wire(settings.redis_url),
-        forkserver=Forkserver(),
+        forkserver=forkserver,
         train=train,
         owner=f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}",
         download_environ=download_environ,
@@ -109,9 +111,9 @@ def _serve_hints(celery: Celery, owner: str) -> int:
 
 def _train(folder: Path) -> int:
     """Runs in the trainer process only: this process never imports torch."""
-    from worker import train
+    from worker.train import main as train
 
-    return train.main(folder)
+    return train(folder)
 
 
 def _warm_up(bench: Bench) -> None:
