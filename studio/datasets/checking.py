@@ -11,7 +11,7 @@ from pathlib import Path
 
 import studio
 from studio.errors import InvalidInput, StorageFull, TooLarge, UnsupportedFile
-from studio.formats import TARGETS
+from studio.formats import TARGETS, ImportLimits
 from studio.formats.report import REPORT_FILE, Report, Request
 
 _LOG = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class MappingNeeded(InvalidInput):
 
 def checked(request: Request, file_name: str) -> Report:
     """Check a file in a child process; raises InvalidInput, UnsupportedFile, TooLarge or StorageFull."""
-    return _accepted(_run_child(request, file_name), file_name)
+    return _accepted(_run_child(request, file_name), request, file_name)
 
 
 def _run_child(request: Request, file_name: str) -> Report:
@@ -90,7 +90,7 @@ def _crashed(code: int, request: Request, file_name: str) -> InvalidInput:
     return InvalidInput(f"{file_name} was not imported. {sentence}", problems=[sentence])
 
 
-def _accepted(report: Report, file_name: str) -> Report:
+def _accepted(report: Report, request: Request, file_name: str) -> Report:
     match report.outcome:
         case "accepted":
             return report
@@ -105,7 +105,7 @@ def _accepted(report: Report, file_name: str) -> Report:
         case "wrong_mapping":
             raise InvalidInput(report.message, fields=report.fields)
         case "invalid":
-            raise _invalid(report, file_name)
+            raise _invalid(report, request.limits, file_name)
 
 
 def _mapping_needed(report: Report) -> MappingNeeded:
@@ -114,8 +114,13 @@ def _mapping_needed(report: Report) -> MappingNeeded:
     return MappingNeeded(message, columns=report.columns, targets=TARGETS)
 
 
-def _invalid(report: Report, file_name: str) -> InvalidInput:
-    count = report.problem_count
-    found = "1 problem" if count == 1 else f"{count:,} problems"
-    message = f"{file_name} was not imported: {found}. {report.problems[0]}"
+def _invalid(report: Report, limits: ImportLimits, file_name: str) -> InvalidInput:
+    message = f"{file_name} was not imported: {_counted(report, limits)}. {report.problems[0]}"
     return InvalidInput(message, problems=report.problems)
+
+
+def _counted(report: Report, limits: ImportLimits) -> str:
+    count = report.problem_count
+    if count >= limits.problems_counted:
+        return f"{count:,} problems or more"
+    return "1 problem" if count == 1 else f"{count:,} problems"

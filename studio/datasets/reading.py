@@ -7,9 +7,8 @@ from typing import Any, BinaryIO
 
 from studio.datasets.models import DatasetVersion
 from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, split_codes, split_sizes
+from studio.formats.canonical import OFFSET_BYTES
 from studio.storage import Storage
-
-_OFFSET_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def _places(codes: bytes, split: SplitName | None, start: int, limit: int) -> li
 
 
 def _row(rows: BinaryIO, offsets: BinaryIO, place: int) -> dict[str, Any]:
-    offsets.seek(place * _OFFSET_BYTES)
-    rows.seek(int.from_bytes(offsets.read(_OFFSET_BYTES), "little"))
+    offsets.seek(place * OFFSET_BYTES)
+    rows.seek(int.from_bytes(offsets.read(OFFSET_BYTES), "little"))
     row: dict[str, Any] = json.loads(rows.readline())
     return row

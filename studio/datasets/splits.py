@@ -38,8 +38,8 @@ def split_sizes(row_count: int, split: Split) -> dict[SplitName, int]:
     """
     if row_count < 2:
         raise ValueError("a dataset needs at least 2 rows: one to train on and one to validate with")
-    validation = max(1, round(row_count * split.validation_fraction))
-    test = min(round(row_count * split.test_fraction), max(0, row_count - validation - 1))
+    validation = min(max(1, round(row_count * split.validation_fraction)), row_count - 1)
+    test = min(round(row_count * split.test_fraction), row_count - validation - 1)
     return {"train": row_count - validation - test, "validation": validation, "test": test}
 
 

@@ -48,7 +48,7 @@ def _limit_resources(request: Request) -> None:
     limits = request.limits
     memory = limits.parquet_memory_bytes if request.kind.format == "parquet" else limits.memory_bytes
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 5))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 

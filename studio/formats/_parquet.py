@@ -6,7 +6,7 @@ from typing import Any
 
 from studio.formats.kinds import PARQUET_MAGIC
 from studio.formats.limits import ImportLimits
-from studio.formats.problems import FileProblem, OverLimit, UnreadableKind, quoted
+from studio.formats.problems import FileProblem, OverLimit, UnreadableKind, quoted, shown
 from studio.formats.tables import RawRow, Table
 
 _BATCH_ROWS = 64
@@ -120,4 +120,4 @@ def _readable(kind: Any, levels: int = _TYPE_LEVELS) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0][:200]
+    return shown((str(error).splitlines() or ["no reason given"])[0], 200)

@@ -39,8 +39,8 @@ def canonical_line(row: Row, limits: ImportLimits) -> bytes:
 class CanonicalFiles:
     """Writes rows and offsets and hashes the rows on the way."""
 
-    def __init__(self, folder: Path, limits: ImportLimits) -> None:
-        self._limits = limits
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
         self._digest = hashlib.sha256()
         self._rows = (folder / "rows.jsonl").open("wb", buffering=1 << 20)
         self._offsets = (folder / "rows.offsets").open("wb", buffering=1 << 16)
@@ -61,8 +61,8 @@ class CanonicalFiles:
         self._rows.write(line)
         self._digest.update(line)
         self.size_bytes += len(line)
-        if self.size_bytes > self._limits.unpacked_limit_bytes:
-            raise OverLimit(f"The rows take more than {self._limits.unpacked_limit_bytes:,} bytes, which is the limit.")
+        if self.size_bytes > self._limit_bytes:
+            raise OverLimit(f"The rows take more than {self._limit_bytes:,} bytes, which is the limit for this file.")
 
     @property
     def sha256(self) -> str:

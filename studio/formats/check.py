@@ -65,7 +65,7 @@ class _Pass:
             next(rows, None)  # tells of the file problem that ended the head, if one did
             return _refused(_no_rows(table))
         plan = self._plan(table, _decodable(table, head))
-        with CanonicalFiles(self._request.folder, self._limits) as files:
+        with CanonicalFiles(self._request.folder, self._request.rows_limit_bytes) as files:
             self._read(table, rows, plan, files)
         return self._report(plan, files)
 
@@ -86,16 +86,21 @@ class _Pass:
         try:
             for raw in rows:
                 self._rows = raw.number
-                if raw.number > self._limits.rows:
-                    raise OverLimit(f"The file has more than {self._limits.rows:,} rows, which is the limit.")
-                try:
-                    self._take(raw.number, table.decode(raw.raw), plan, files)
-                except RowProblem as problem:
-                    self._problems.add(f"{place(raw.number, raw.line)}: {problem}")
+                self._read_row(table, raw, plan, files)
+                if self._problems.count >= self._limits.problems_counted:
+                    return
         except (OverLimit, UnreadableKind):
             raise
         except FileProblem as problem:
             self._problems.add(str(problem))
+
+    def _read_row(self, table: Table, raw: RawRow, plan: Plan | None, files: CanonicalFiles) -> None:
+        if raw.number > self._limits.rows:
+            raise OverLimit(f"The file has more than {self._limits.rows:,} rows, which is the limit.")
+        try:
+            self._take(raw.number, table.decode(raw.raw), plan, files)
+        except RowProblem as problem:
+            self._problems.add(f"{place(raw.number, raw.line)}: {problem}")
 
     def _take(self, number: int, row: Row, plan: Plan | None, files: CanonicalFiles) -> None:
         if plan is None:

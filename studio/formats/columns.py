@@ -56,8 +56,9 @@ def plan_for(names: Collection[str], read_json: ReadJson) -> Plan | None:
     """Recognise or guess what the columns mean; None if neither is safe."""
     plain = {name: name.strip().lower() for name in names}
     lowered = set(plain.values())
-    shape = recognise(lowered) if len(lowered) == len(plain) else None
-    if shape is not None:
+    if len(lowered) < len(plain):
+        return None
+    if shape := recognise(lowered):
         rename = {name: lower for name, lower in plain.items() if name != lower and lower in SHAPE_KEYS[shape]}
         used = frozenset(name for name, lower in plain.items() if lower in SHAPE_KEYS[shape])
         return Plan(shape=shape, used=used | SHAPE_KEYS[shape], mapping=None, rename=rename, read_json=read_json)

@@ -9,7 +9,11 @@ from studio.formats.strict_json import object_reader
 from studio.formats.tables import RawRow, Table
 from studio.formats.text import TextSource, decoded, refuse_long, text_lines
 
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},"]', re.DOTALL)
+# Everything up to the next mark that matters; a quote as the mark is one that is not closed yet. Inside an
+# element commas do not matter, which saves half of the steps. Possessive: no input is looked at twice.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_BETWEEN = re.compile(rb"(?:[^\[\]{},\"]++|" + _STRING + rb")*+[\[\]{},\"]", re.DOTALL)
+_INSIDE = re.compile(rb"(?:[^\[\]{}\"]++|" + _STRING + rb")*+[\[\]{}\"]", re.DOTALL)
 _BLANK = b" \t\r\n"
 _OPENING, _CLOSING, _COMMA, _QUOTE = b"[{", b"]}", ord(","), ord('"')
 
@@ -56,14 +60,13 @@ class _ArrayCutter:
         """Take one more piece and give the elements that end in it."""
         self._drop_used()
         self._held += piece
-        for token in _TOKEN.finditer(self._held, self._next):
-            mark = self._held[token.start()]
-            if mark == _QUOTE and token.end() - token.start() == 1:
-                self._next = token.start()
+        while token := (_INSIDE if self._depth > 1 else _BETWEEN).match(self._held, self._next):
+            at = token.end() - 1
+            mark = self._held[at]
+            if mark == _QUOTE or self._ended:
                 break
-            yield from self._take(mark, token.start())
-        else:
-            self._next = len(self._held)
+            self._next = at + 1
+            yield from self._take(mark, at)
         refuse_long(len(self._held) - self._begin, self._held_at + self._begin, self._limits)
         self._refuse_tail()
 
@@ -73,8 +76,6 @@ class _ArrayCutter:
             raise FileProblem(f"The file ends in the middle of row {self._elements + 1}; it is incomplete.")
 
     def _take(self, mark: int, at: int) -> Iterator[str]:
-        if self._ended:
-            return
         if mark in _OPENING:
             self._descend(at)
         elif mark in _CLOSING:

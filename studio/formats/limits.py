@@ -16,10 +16,14 @@ class ImportLimits:
     keys_per_object: int = 256
     columns: int = 256
     rows: int = 5_000_000
-    gzip_ratio: int = 50
-    # A small file may compress better than the ratio: 1,000 equal rows do no harm.
-    gzip_ratio_from_bytes: int = 1 * MIB
+    expansion_ratio: int = 50
+    # Small files may compress better than the ratio: a thousand equal rows do no harm. Parquet keeps a
+    # repeated text once, so more of it is normal.
+    gzip_free_bytes: int = 1 * MIB
+    parquet_free_bytes: int = 64 * MIB
     problems_shown: int = 100
+    # Reading ends here: a file of five million bad rows has been understood long before.
+    problems_counted: int = 100_000
     memory_bytes: int = 1 * GIB
     # Arrow maps 0.3 GiB before it reads anything, and decodes a whole page at a time.
     parquet_memory_bytes: int = 2 * GIB

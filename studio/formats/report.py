@@ -21,6 +21,14 @@ class Request:
     mapping: dict[str, str] | None
     limits: ImportLimits
 
+    @property
+    def rows_limit_bytes(self) -> int:
+        """How much the canonical rows may take: Parquet can repeat one text a million times in a small file."""
+        if self.kind.format != "parquet":
+            return self.limits.unpacked_limit_bytes
+        believable = self.limits.expansion_ratio * self.path.stat().st_size
+        return min(self.limits.unpacked_limit_bytes, max(self.limits.parquet_free_bytes, believable))
+
     def to_json(self) -> dict[str, Any]:
         """The request as plain JSON."""
         return asdict(self) | {"path": str(self.path), "folder": str(self.folder)}

@@ -137,12 +137,15 @@ def _alpaca_row(row: Row, unused: Unused, read_json: ReadJson) -> Row:
     if more := optional_string(row, "input"):
         question = f"{question}\n\n{more}"
     answer = required_string(row, "output")
-    return conversation(optional_string(row, "system"), question, answer, _alpaca_history(row.get("history")))
+    history = _alpaca_history(_parsed(row.get("history"), read_json) or [])
+    return conversation(optional_string(row, "system"), question, answer, history)
 
 
 def _alpaca_history(history: Any) -> list[Message]:
+    if not isinstance(history, list):
+        raise RowProblem(f"history is {kind_of(history)}; it must be a list")
     messages: list[Message] = []
-    for index, pair in enumerate(history or []):
+    for index, pair in enumerate(history):
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(said, str) for said in pair)):
             raise RowProblem(f"history[{index}] must be a list of two strings: question and answer")
         messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]

@@ -29,6 +29,11 @@ def unpacked_pieces(path: Path, gzipped: bool, limits: ImportLimits) -> Iterator
         yield piece
 
 
+def expands(ratio: int) -> str:
+    """Say that a file unpacks to more than is believable."""
+    return f"The file expands beyond {ratio} times its packed size; upload the rows as plain JSON Lines."
+
+
 class _Gunzip:
     """Unpacks gzip members one after another and watches how far they expand."""
 
@@ -63,7 +68,7 @@ class _Gunzip:
             raise FileProblem("The gzip data is damaged; pack or upload the file again.") from error
         self._unpacked_bytes += len(unpacked)
         limits = self._limits
-        allowed = max(limits.gzip_ratio_from_bytes, limits.gzip_ratio * self._read_bytes)
+        allowed = max(limits.gzip_free_bytes, limits.expansion_ratio * self._read_bytes)
         if self._unpacked_bytes > allowed:
-            raise OverLimit(f"The file expands beyond {limits.gzip_ratio} times its packed size; upload it unpacked.")
+            raise OverLimit(expands(limits.expansion_ratio))
         return unpacked
