@@ -126,19 +126,17 @@ def reading(factory: SessionFactory) -> Iterator[Session]:
 def on_commit(session: Session, action: Callable[[], None]) -> None:
     """Run `action` once after this session's outer transaction has committed; drop it on rollback."""
 
+    # The listeners stay for the life of the session: none can be taken away while they are called.
+    waiting = [action]
+
     def _committed(_: Session) -> None:
         # after_commit fires for savepoints too.
-        if not session.in_nested_transaction():
-            _forget()
-            action()
+        if waiting and not session.in_nested_transaction():
+            waiting.pop()()
 
     def _rolled_back(_: Session) -> None:
         if not session.in_nested_transaction():
-            _forget()
-
-    def _forget() -> None:
-        event.remove(session, "after_commit", _committed)
-        event.remove(session, "after_rollback", _rolled_back)
+            waiting.clear()
 
     event.listen(session, "after_commit", _committed)
     event.listen(session, "after_rollback", _rolled_back)
