@@ -1,0 +1,12 @@
+"""The pages: one module per noun, each a thin face over the functions of `studio`."""
+
+from fastapi import APIRouter
+
+from app.pages import adapters, datasets, demo, home, launch, run, runs, theme
+
+router = APIRouter(include_in_schema=False)
+# Fixed paths come before those with an id.
+for module in (home, demo, theme, datasets, launch, runs, run, adapters):
+    router.include_router(module.router)
+
+__all__ = ["router"]

@@ -1,0 +1,212 @@
+"""The launch form: fields drawn from the pydantic classes, and a flat form turned back into a RunSpec."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from studio.errors import InvalidInput
+from studio.methods import METHODS
+from studio.runs import RunSpec, errors_by_field
+
+PARTS = ("base_model", "data", "method", "hyperparameters", "evaluation")
+HUB = "hub"
+HUB_FIELD = "hub_id"
+_NOT_DRAWN = frozenset({"kind", "dataset_version_id", "sha256", "id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value of a select."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """One input with everything that its partial needs."""
+
+    name: str
+    kind: Literal["number", "text", "checkbox", "select"]
+    label: str
+    hint: str
+    value: str
+    default: str
+    choices: tuple[Choice, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    whole: bool = False
+    required: bool = False
+    advanced: bool = False
+    error: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The id of the input; dots would need escaping in selectors."""
+        return "field-" + self.name.replace(".", "-")
+
+    @property
+    def changed(self) -> bool:
+        """Whether the value differs from the default."""
+        return self.value != self.default
+
+
+@dataclass(frozen=True, slots=True)
+class FormState:
+    """What a person has entered so far, by dotted name, and a sentence for each field that needs another look."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    def fields(self, model: type[BaseModel], prefix: str, error_prefix: str | None = None) -> list[FormField]:
+        """The inputs of a class, in the order of its fields; `error_prefix` is where its errors are, if elsewhere."""
+        return list(self._fields(model, prefix, error_prefix or prefix))
+
+    def _fields(self, model: type[BaseModel], prefix: str, error_prefix: str) -> Iterator[FormField]:
+        for key, about in model.model_fields.items():
+            kinds = _kinds(about)
+            if key in _NOT_DRAWN:
+                continue
+            if isinstance(kinds[0], type) and issubclass(kinds[0], BaseModel):
+                for below in self._fields(kinds[0], f"{prefix}.{key}", f"{error_prefix}.{key}"):
+                    yield replace(below, advanced=True)
+            else:
+                yield self._field(f"{prefix}.{key}", about, kinds, self.errors.get(f"{error_prefix}.{key}"))
+
+    def _field(self, name: str, about: FieldInfo, kinds: list[Any], error: str | None) -> FormField:
+        default = as_text(about.get_default(call_default_factory=True, validated_data={}))
+        extra = about.json_schema_extra if isinstance(about.json_schema_extra, dict) else {}
+        suggestions: Any = extra.get("suggestions", ())
+        minimum, maximum = _bounds(about)
+        return FormField(
+            name=name,
+            kind=_input_kind(kinds),
+            label=about.title or name.rsplit(".", 1)[-1].replace("_", " ").capitalize(),
+            hint=about.description or "",
+            value=self.values.get(name, default),
+            default=default,
+            choices=tuple(Choice(as_text(value), as_text(value)) for value in _literal_values(kinds)),
+            suggestions=tuple(str(suggestion) for suggestion in suggestions),
+            minimum=minimum,
+            maximum=maximum,
+            whole=int in kinds,
+            required=NoneType not in kinds and kinds[0] is not str,
+            advanced=bool(extra.get("advanced")),
+            error=error,
+        )
+
+
+def spec_from_form(form: Mapping[str, str], *, sha256: str) -> RunSpec:
+    """Build the spec; raises InvalidInput with a sentence per dotted name."""
+    plain = nested(form)
+    plain.setdefault("data", {})["sha256"] = sha256
+    try:
+        return RunSpec.model_validate(plain)
+    except ValidationError as error:
+        raise InvalidInput("Some settings need another look.", fields=errors_by_field(error)) from error
+
+
+def nested(form: Mapping[str, str]) -> dict[str, Any]:
+    """The flat form as a tree: an empty input is left out, and only the chosen method's fields are kept.
+
+    A method's field is `method.<kind>.<field>` in the form, which draws every method, or plainly `method.<field>`.
+    """
+    tree: dict[str, Any] = {}
+    kind = form.get("method.kind", "")
+    for name, text in form.items():
+        path = name.split(".")
+        if path[0] not in PARTS or len(path) < 2:
+            continue
+        if path[0] == "method" and len(path) == 3:
+            if path[1] != kind:
+                continue
+            path = [path[0], path[2]]
+        if text.strip() != "":
+            _put(tree, path, _native(path, text.strip(), kind))
+    if form.get("base_model.id") == HUB:
+        tree["base_model"]["id"] = form.get(HUB_FIELD, "").strip()
+    return tree
+
+
+def flat(parts: Mapping[str, Any]) -> dict[str, str]:
+    """A spec or a part of one as form values, the reverse of `nested`."""
+    values = dict(_flat("", parts))
+    kind = values.get("method.kind")
+    for name in [name for name in values if name.startswith("method.") and name != "method.kind"]:
+        values[f"method.{kind}.{name.removeprefix('method.')}"] = values.pop(name)
+    return values
+
+
+def as_text(value: Any) -> str:
+    """A value as an input holds it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return str(value)
+
+
+def _flat(prefix: str, tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}{key}.", value)
+        else:
+            yield f"{prefix}{key}", as_text(value)
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        below = tree.setdefault(key, {})
+        if not isinstance(below, dict):
+            raise InvalidInput(f"The form holds both {key} and fields inside it; open the form again.")
+        tree = below
+    tree[path[-1]] = value
+
+
+def _native(path: list[str], text: str, kind: str) -> Any:
+    """Give a choice among numbers its number back: pydantic compares literals as they are."""
+    model: Any = METHODS.get(kind) if path[0] == "method" else _kinds(RunSpec.model_fields[path[0]])[0]
+    for key in path[1:]:
+        about = model.model_fields.get(key) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        if about is None:
+            return text
+        kinds = _kinds(about)
+        model = kinds[0]
+    matches = [value for value in _literal_values(kinds) if as_text(value) == text]
+    return matches[0] if matches else text
+
+
+def _kinds(about: FieldInfo) -> list[Any]:
+    """The members of a field's type, None last."""
+    annotation = about.annotation
+    members = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
+    return sorted(members, key=lambda member: member is NoneType)
+
+
+def _literal_values(kinds: list[Any]) -> tuple[Any, ...]:
+    return get_args(kinds[0]) if get_origin(kinds[0]) is Literal else ()
+
+
+def _input_kind(kinds: list[Any]) -> Literal["number", "text", "checkbox", "select"]:
+    if _literal_values(kinds):
+        return "select"
+    if kinds[0] is bool:
+        return "checkbox"
+    return "number" if kinds[0] in {int, float} else "text"
+
+
+def _bounds(about: FieldInfo) -> tuple[float | None, float | None]:
+    """The inclusive bounds that an input can state; open bounds are left to the check."""
+    minimum: Any = next((mark.ge for mark in about.metadata if isinstance(mark, Ge)), None)
+    maximum: Any = next((mark.le for mark in about.metadata if isinstance(mark, Le)), None)
+    if any(isinstance(mark, Gt | Lt) for mark in about.metadata) and minimum is None:
+        minimum = 0 if any(isinstance(mark, Gt) for mark in about.metadata) else None
+    return minimum, maximum

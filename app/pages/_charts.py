@@ -1,0 +1,68 @@
+"""What the charts of a run page draw."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from studio.runs import Run, SeriesPoint, read_series, series_names
+
+_TABLE_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart: its metrics by Hugging Face's names, and what its axis says."""
+
+    id: str
+    label: str
+    axis: str
+    metrics: tuple[str, ...]
+
+
+CHARTS: tuple[Chart, ...] = (
+    Chart("learning-rate", "Learning rate", "Learning rate", ("train/learning_rate",)),
+    Chart("gradient-norm", "Gradient norm", "Gradient norm (L2)", ("train/grad_norm",)),
+    Chart(
+        "token-accuracy",
+        "Token accuracy",
+        "Tokens predicted right (share)",
+        ("train/mean_token_accuracy", "eval/mean_token_accuracy"),
+    ),
+    Chart("throughput", "Throughput", "Tokens per second", ("train/tokens_per_second",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LossRow:
+    """A step at which the validation loss was measured, with the training loss up to it."""
+
+    step: int
+    train: str
+    validation: str
+    best: bool
+
+
+def series_of(session: Session, run: Run) -> dict[str, list[list[Any]]]:
+    """All histories: name -> [step, value or None, low, high, kind]."""
+    return {
+        name: [[point.step, point.value, point.low, point.high, point.kind] for point in read_series(session, run, name)]
+        for name in series_names(session, run)
+    }
+
+
+def loss_table(session: Session, run: Run) -> list[LossRow]:
+    """One row per validation, newest first."""
+    train = read_series(session, run, "train/loss")
+    rows: list[LossRow] = []
+    seen = 0
+    for point in read_series(session, run, "eval/loss", max_points=_TABLE_ROWS):
+        while seen < len(train) and train[seen].step <= point.step:
+            seen += 1
+        before = _written(train[seen - 1]) if seen else "–"
+        rows.append(LossRow(point.step, before, _written(point), point.step == run.best_step))
+    return rows[::-1]
+
+
+def _written(point: SeriesPoint) -> str:
+    return f"{point.value:.4f}" if point.value is not None else point.kind

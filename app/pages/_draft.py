@@ -1,0 +1,189 @@
+"""The launch form as a whole: what was entered, what it comes to, and everything that the template draws."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fastapi import Request
+from sqlalchemy.orm import Session
+
+from app.deps import Services
+from app.forms import HUB, HUB_FIELD, FormField, FormState, flat, spec_from_form
+from studio import datasets, runs
+from studio.actors import Actor
+from studio.base_models import BaseModelFacts, get_base_model, list_base_models
+from studio.datasets import Dataset, DatasetVersion
+from studio.errors import InvalidInput, NotFound
+from studio.ids import new_id
+from studio.methods import METHODS, MethodBase
+from studio.runs import Plan, RunSpec
+
+DATASET_FIELD = "data.dataset_version_id"
+_DEFAULT_METHOD = "qlora"
+_DATASETS_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCard:
+    """One radio card and the fields that belong to it."""
+
+    kind: str
+    method: type[MethodBase]
+    fields: list[FormField]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A launch form in some state; `values` are the inputs by name."""
+
+    values: Mapping[str, str]
+    datasets: list[Dataset]
+    base_models: list[BaseModelFacts]
+    services: Services
+    errors: Mapping[str, str]
+    message: str = ""
+    recipe: str | None = None
+
+    @property
+    def state(self) -> FormState:
+        """The values and errors, for drawing fields."""
+        return FormState(self.values, self.errors)
+
+    def part(self, name: str) -> list[FormField]:
+        """The fields of one part of the spec."""
+        return self.state.fields(RunSpec.model_fields[name].annotation, name)  # type: ignore[arg-type]
+
+    @property
+    def method_cards(self) -> list[MethodCard]:
+        """Every method with its fields; the form shows those of the chosen one."""
+        return [
+            MethodCard(kind, method, self.state.fields(method, f"method.{kind}", self._error_prefix(kind)))
+            for kind, method in METHODS.items()
+        ]
+
+    @property
+    def method_kind(self) -> str:
+        """The chosen method."""
+        return self.values.get("method.kind", _DEFAULT_METHOD)
+
+    @property
+    def families(self) -> dict[str, list[BaseModelFacts]]:
+        """Base models by family, in the order of the list."""
+        families: dict[str, list[BaseModelFacts]] = {}
+        for facts in self.base_models:
+            families.setdefault(facts.family, []).append(facts)
+        return families
+
+    @property
+    def from_hub(self) -> bool:
+        """Whether the base model is none of the list."""
+        chosen = self.values.get("base_model.id", "")
+        return bool(chosen) and chosen not in {facts.id for facts in self.base_models}
+
+    @property
+    def hub_id(self) -> str:
+        """The Hub id that was typed."""
+        chosen = self.values.get("base_model.id", "")
+        return self.values.get(HUB_FIELD, "") if chosen == HUB else chosen if self.from_hub else ""
+
+    @property
+    def version(self) -> DatasetVersion | None:
+        """The chosen version, if it is one of the list."""
+        chosen = self.values.get(DATASET_FIELD)
+        return next((known for dataset in self.datasets for known in dataset.versions if known.id == chosen), None)
+
+    @cached_property
+    def outcome(self) -> tuple[RunSpec | None, Plan | None, Mapping[str, str]]:
+        """The spec and its numbers as far as they can be made, and what stands in the way."""
+        version = self.version
+        try:
+            if version is None:
+                sentence = "Pick a dataset: the numbers follow from its rows."
+                raise InvalidInput(sentence, fields={DATASET_FIELD: sentence})
+            spec = spec_from_form(self.values, sha256=version.sha256)
+            return spec, runs.make_plan(spec, version.row_count), {}
+        except InvalidInput as error:
+            return None, None, error.fields
+        except ValueError as error:
+            return None, None, {DATASET_FIELD: f"{str(error).capitalize()}."}
+
+    @property
+    def base_model(self) -> BaseModelFacts | None:
+        """What is known of the chosen base model."""
+        spec = self.outcome[0]
+        chosen = spec.base_model.id if spec else self.values.get("base_model.id", "")
+        try:
+            return get_base_model(chosen, self.services.settings.models_root) if chosen else None
+        except InvalidInput:
+            return None
+
+    def context(self) -> dict[str, Any]:
+        """What the form's templates need."""
+        spec, plan, blockers = self.outcome
+        return {
+            "draft": self,
+            "spec": spec,
+            "plan": plan,
+            "blockers": blockers,
+            "base_model": self.base_model,
+            "method": METHODS.get(self.method_kind),
+            "recipes": runs.RECIPES,
+            "key": self.values.get("idempotency_key") or new_id("key"),
+        }
+
+    def _error_prefix(self, kind: str) -> str:
+        return "method" if kind == self.method_kind else f"method.{kind}"
+
+
+def make_draft(
+    session: Session,
+    actor: Actor,
+    services: Services,
+    values: Mapping[str, str],
+    *,
+    error: InvalidInput | None = None,
+    recipe: str | None = None,
+) -> Draft:
+    """A form with these values; a recipe's parts go over them."""
+    found = datasets.list_datasets(session, actor, limit=_DATASETS_SHOWN)
+    known = runs.get_recipe(recipe) if recipe else None
+    values = {"method.kind": _DEFAULT_METHOD} | dict(values) | (flat(known.parts) if known else {})
+    if DATASET_FIELD not in values and len(found) == 1:
+        values |= dataset_values(found[0])
+    return Draft(
+        values=values,
+        datasets=found,
+        base_models=list_base_models(services.settings.models_root),
+        services=services,
+        errors=error.fields if error else {},
+        message=error.message if error else "",
+        recipe=known.id if known else None,
+    )
+
+
+def starting_values(session: Session, actor: Actor, request: Request) -> dict[str, str]:
+    """What the address asks for: `from` a run, or a `dataset`."""
+    values: dict[str, str] = {}
+    if run_id := request.query_params.get("from"):
+        run = runs.get_run(session, actor, run_id)
+        values |= flat(run.spec) | {"parent_run_id": run.id}
+    if dataset_id := request.query_params.get("dataset"):
+        values |= dataset_values(datasets.get_dataset(session, actor, dataset_id))
+    return values
+
+
+def dataset_values(dataset: Dataset) -> dict[str, str]:
+    """The newest version of a dataset with its own split, as form values."""
+    version = dataset.latest
+    return flat({"data": {"dataset_version_id": version.id, "split": version.split}})
+
+
+def checked_spec(session: Session, actor: Actor, values: Mapping[str, str]) -> RunSpec:
+    """The spec of a form; raises InvalidInput by field."""
+    try:
+        version = datasets.get_version(session, actor, values.get(DATASET_FIELD, ""))
+    except NotFound as error:
+        sentence = "Pick a dataset of the list."
+        raise InvalidInput("Some settings need another look.", fields={DATASET_FIELD: sentence}) from error
+    return spec_from_form(values, sha256=version.sha256)

@@ -1,0 +1,45 @@
+"""Adapters: list and show; the download has its own module."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from app.deps import CurrentActor, CurrentSession, IdInPath, PageAfter
+from app.pages._usage import loading_snippet, usage_sentences
+from app.render import render
+from studio import adapters
+from studio.methods import METHODS
+
+router = APIRouter(prefix="/adapters")
+_PAGE_ADAPTERS = 50
+
+
+@router.get("")
+def list_adapters(
+    request: Request, session: CurrentSession, actor: CurrentActor, after: PageAfter = None
+) -> HTMLResponse:
+    """Newest first."""
+    found = adapters.list_adapters(session, actor, limit=_PAGE_ADAPTERS, after=after)
+    next_after = found[-1].id if len(found) == _PAGE_ADAPTERS else None
+    return render(request, "adapters/list.html", {"adapters": found, "methods": METHODS, "next_after": next_after})
+
+
+@router.get("/{adapter_id}")
+def show_adapter(
+    request: Request, adapter_id: IdInPath, session: CurrentSession, actor: CurrentActor
+) -> HTMLResponse:
+    """Facts, files, and how to use it."""
+    adapter = adapters.get_adapter(session, actor, adapter_id)
+    return render(request, "adapters/show.html", _context(adapter))
+
+
+def _context(adapter: adapters.Adapter) -> dict[str, Any]:
+    method = adapter.run.run_spec.method
+    return {
+        "adapter": adapter,
+        "run": adapter.run,
+        "method": method,
+        "snippet": loading_snippet(adapter),
+        "usage": usage_sentences(adapter, method),
+    }

@@ -1,0 +1,98 @@
+"""The launch form: draw it, preview it, fill it from YAML, and launch."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response, UploadFile
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+
+from app.deps import CurrentActor, CurrentServices, CurrentSession
+from app.forms import flat
+from app.pages._draft import checked_spec, make_draft, starting_values
+from app.render import is_fragment_request, render
+from studio import runs
+from studio.errors import InvalidInput
+
+router = APIRouter(prefix="/runs")
+_SPEC_LIMIT_BYTES = 256_000
+_YAML = "application/yaml"
+
+
+async def _form_values(request: Request) -> dict[str, str]:
+    """The posted fields; of two with one name the last counts, which is how an unticked box says no."""
+    async with request.form(max_files=1, max_fields=500) as form:
+        return {name: value for name, value in form.multi_items() if isinstance(value, str)}
+
+
+FormValues = Annotated[dict[str, str], Depends(_form_values)]
+
+
+@router.get("/new")
+def new_run(
+    request: Request, session: CurrentSession, actor: CurrentActor, services: CurrentServices, recipe: str | None = None
+) -> HTMLResponse:
+    """The form, empty or filled from a recipe, a dataset or an earlier run."""
+    values = starting_values(session, actor, request)
+    draft = make_draft(session, actor, services, values, recipe=recipe)
+    return render(request, "runs/new.html", draft.context())
+
+
+@router.post("")
+def launch_run(
+    request: Request, form: FormValues, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> Response:
+    """Launch, or show the form again with a sentence at each field."""
+    try:
+        run = runs.launch(
+            session,
+            actor,
+            checked_spec(session, actor, form),
+            queue=services.queue,
+            settings=services.settings,
+            name=form.get("name", ""),
+            parent_run_id=form.get("parent_run_id") or None,
+            idempotency_key=form.get("idempotency_key"),
+        )
+    except InvalidInput as error:
+        draft = make_draft(session, actor, services, form, error=error)
+        return render(request, "runs/new.html", draft.context(), error.status_code)
+    return RedirectResponse(f"/runs/{run.id}", status_code=303)
+
+
+@router.post("/plan")
+def preview_run(
+    request: Request, form: FormValues, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> HTMLResponse:
+    """What the form comes to: the card alone for htmx, the whole form without."""
+    draft = make_draft(session, actor, services, form, recipe=request.query_params.get("recipe"))
+    return render(request, "runs/_plan.html" if is_fragment_request(request) else "runs/new.html", draft.context())
+
+
+@router.post("/spec.yaml")
+def download_spec(form: FormValues, session: CurrentSession, actor: CurrentActor) -> Response:
+    """The form as YAML."""
+    text = checked_spec(session, actor, form).to_yaml()
+    return PlainTextResponse(
+        text, media_type=_YAML, headers={"Content-Disposition": 'attachment; filename="run-spec.yaml"'}
+    )
+
+
+@router.post("/spec")
+def upload_spec(
+    request: Request, file: UploadFile, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> HTMLResponse:
+    """Fill the form from a YAML file; what it says wrongly is named at its field."""
+    values, problem = _read_spec(file)
+    draft = make_draft(session, actor, services, values, error=problem)
+    return render(request, "runs/new.html", draft.context(), problem.status_code if problem else 200)
+
+
+def _read_spec(file: UploadFile) -> tuple[dict[str, str], InvalidInput | None]:
+    """The file's values; the dataset is looked up by the form, which says so when it is not there."""
+    content = file.file.read(_SPEC_LIMIT_BYTES + 1)
+    try:
+        spec = runs.spec_from_yaml(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        return {}, InvalidInput("The file is not UTF-8 text. Upload a run spec in YAML.")
+    except InvalidInput as error:
+        return {}, error
+    return flat(spec.model_dump(mode="json")), None

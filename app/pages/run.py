@@ -1,0 +1,134 @@
+"""One run: its page, the parts of it that refresh themselves, and its series."""
+
+import csv
+import io
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from sqlalchemy.orm import Session
+
+from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services
+from app.forms import FormState
+from app.pages._charts import CHARTS, loss_table, series_of
+from app.pages._settings import settings_of
+from app.render import render
+from studio import adapters, runs
+from studio.methods import METHODS
+
+router = APIRouter(prefix="/runs/{run_id}")
+
+
+@router.get("")
+def show_run(
+    request: Request, run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> HTMLResponse:
+    """The whole page. The wire's end is read before the first SQL, so that no point falls between the two."""
+    cursor = services.wire.tail(run_id)
+    run = runs.get_run(session, actor, run_id)
+    return render(request, "runs/show.html", _page_context(session, run, services) | {"cursor": cursor})
+
+
+@router.get("/status")
+def show_status(request: Request, run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
+    """Status, progress, numbers and outcome."""
+    run = runs.get_run(session, actor, run_id)
+    return render(request, "runs/_status.html", _status_context(session, run))
+
+
+@router.get("/answers")
+def show_answers(request: Request, run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
+    """Sample answers by prompt."""
+    run = runs.get_run(session, actor, run_id)
+    return render(request, "runs/_answers.html", {"run": run, "prompts": _by_prompt(session, run)})
+
+
+@router.get("/losses")
+def show_losses(request: Request, run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
+    """The table twin of the loss chart."""
+    run = runs.get_run(session, actor, run_id)
+    return render(request, "runs/_losses.html", {"run": run, "losses": loss_table(session, run)})
+
+
+@router.get("/log")
+def show_log(
+    request: Request, run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> HTMLResponse:
+    """The end of the trainer's log, and what happened to the run."""
+    run = runs.get_run(session, actor, run_id)
+    return render(request, "runs/_log.html", _log_context(session, run, services))
+
+
+@router.get("/log.txt")
+def download_log(
+    run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> PlainTextResponse:
+    """The same log as text."""
+    run = runs.get_run(session, actor, run_id)
+    return PlainTextResponse(runs.read_log(services.settings.runs_dir, run.id, run.epoch))
+
+
+@router.get("/series")
+def show_series(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> JSONResponse:
+    """Every metric's history for the charts: `[step, value or null, low, high, kind]`."""
+    run = runs.get_run(session, actor, run_id)
+    body = {"series": series_of(session, run), "best_step": run.best_step, "total_steps": run.total_steps}
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/series.csv")
+def download_series(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> Response:
+    """The same as CSV."""
+    run = runs.get_run(session, actor, run_id)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["metric", "step", "value"])
+    for name, points in series_of(session, run).items():
+        writer.writerows([name, step, kind if value is None else value] for step, value, _, _, kind in points)
+    headers = {"Content-Disposition": f'attachment; filename="{run.id}.csv"'}
+    return Response(text.getvalue(), media_type="text/csv", headers=headers)
+
+
+@router.get("/spec.yaml")
+def download_spec(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> Response:
+    """The run's spec."""
+    run = runs.get_run(session, actor, run_id)
+    headers = {"Content-Disposition": f'attachment; filename="{run.id}.yaml"'}
+    return Response(run.run_spec.to_yaml(), media_type="application/yaml", headers=headers)
+
+
+def _page_context(session: Session, run: runs.Run, services: Services) -> dict[str, Any]:
+    return {
+        **_status_context(session, run),
+        **_log_context(session, run, services),
+        "charts": CHARTS,
+        "prompts": _by_prompt(session, run),
+        "losses": loss_table(session, run),
+        "settings": settings_of(run),
+        "method": METHODS[run.method],
+        "state": FormState(),
+    }
+
+
+def _status_context(session: Session, run: runs.Run) -> dict[str, Any]:
+    return {
+        "run": run,
+        "adapter": adapters.adapter_of_run(session, run) if run.status == "succeeded" else None,
+        "place": runs.queue_position(session, run) if run.status == "queued" else 0,
+    }
+
+
+def _log_context(session: Session, run: runs.Run, services: Services) -> dict[str, Any]:
+    return {
+        "run": run,
+        "events": runs.read_events(session, run),
+        "log": runs.read_log(services.settings.runs_dir, run.id, run.epoch, max_bytes=32_000),
+    }
+
+
+def _by_prompt(session: Session, run: runs.Run) -> list[list[runs.SampleAnswer]]:
+    """Answers grouped by prompt, each group in the order of steps."""
+    groups: dict[int, list[runs.SampleAnswer]] = {}
+    for answer in runs.read_answers(session, run):
+        groups.setdefault(answer.position, []).append(answer)
+    return list(groups.values())

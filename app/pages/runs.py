@@ -1,0 +1,60 @@
+"""The list of runs, and what is done to one of them."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from app.deps import CurrentActor, CurrentSession, IdInPath, PageAfter
+from app.render import render
+from studio import runs
+from studio.methods import METHODS
+
+router = APIRouter(prefix="/runs")
+_PAGE_RUNS = 50
+_FILTERS = {
+    "": "All",
+    "queued": "Waiting",
+    "active": "Active",
+    "succeeded": "Finished",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+}
+Filter = Literal["queued", "active", "succeeded", "failed", "cancelled"]
+
+
+@router.get("")
+def list_runs(
+    request: Request,
+    session: CurrentSession,
+    actor: CurrentActor,
+    status: Filter | None = None,
+    after: PageAfter = None,
+) -> HTMLResponse:
+    """Newest first, of one status if asked."""
+    statuses = sorted(runs.ACTIVE) if status == "active" else [status] if status else []
+    found = runs.list_runs(session, actor, limit=_PAGE_RUNS, after=after, statuses=statuses)
+    context = {
+        "runs": found,
+        "status": status,
+        "filters": _FILTERS,
+        "methods": METHODS,
+        "next_after": found[-1].id if len(found) == _PAGE_RUNS else None,
+    }
+    return render(request, "runs/list.html", context)
+
+
+@router.post("/{run_id}/name")
+def rename_run(
+    run_id: IdInPath, name: Annotated[str, Form(max_length=1000)], session: CurrentSession, actor: CurrentActor
+) -> RedirectResponse:
+    """Give it another name; an empty one keeps the old."""
+    runs.rename(session, actor, run_id, name)
+    return RedirectResponse(f"/runs/{run_id}", status_code=303)
+
+
+@router.post("/{run_id}/cancellation")
+def cancel_run(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> RedirectResponse:
+    """End it: at once while it waits, else within seconds."""
+    runs.cancel(session, actor, run_id)
+    return RedirectResponse(f"/runs/{run_id}", status_code=303)
