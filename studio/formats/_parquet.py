@@ -60,7 +60,7 @@ def _import_pyarrow() -> tuple[Any, Any]:
         import pyarrow.parquet as parquet
     except ImportError as error:
         raise FileProblem(
-            'Parquet files need pyarrow, which is not installed. Run pip install "tunewright[worker]",'
+            'Parquet files need pyarrow, which is not installed. Run pip install "tunewright[parquet]",'
             " or upload the rows as JSON Lines."
         ) from error
     return pyarrow, parquet

@@ -10,7 +10,8 @@ from studio import datasets
 from studio.actors import LOCAL_ACTOR, Actor
 from studio.datasets import Dataset, DatasetVersion
 from studio.db import SessionFactory, reading, transaction
-from studio.errors import InvalidInput, NotFound
+from studio.errors import Conflict, InvalidInput, NotFound
+from studio.runs.models import Run
 from studio.storage import LocalStorage
 from tests.datasets.conftest import TWO_ROWS, Import
 
@@ -94,6 +95,25 @@ def test_a_dataset_and_its_versions_are_removed(session_factory: SessionFactory,
     with reading(session_factory) as session:
         assert len(datasets.list_datasets(session, LOCAL_ACTOR)) == 2
         assert session.query(DatasetVersion).count() == 2
+
+
+def test_a_dataset_that_a_run_names_stays(session_factory: SessionFactory, three: list[str]) -> None:
+    with transaction(session_factory) as session:
+        version = datasets.get_dataset(session, LOCAL_ACTOR, three[0]).latest
+        run = Run(
+            owner_id=LOCAL_ACTOR.id, name="r", spec={}, method="lora", base_model="b", dataset_version_id=version.id
+        )  # fmt: skip
+        session.add(run)
+
+    with transaction(session_factory) as session:
+        with pytest.raises(Conflict, match="A run uses this dataset"):
+            datasets.delete_dataset(session, LOCAL_ACTOR, three[0])
+        # The refusal leaves the caller's transaction usable.
+        datasets.rename_dataset(session, LOCAL_ACTOR, three[1], "renamed")
+
+    with reading(session_factory) as session:
+        names = [dataset.name for dataset in datasets.list_datasets(session, LOCAL_ACTOR)]
+    assert names == ["three", "renamed", "one"]
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

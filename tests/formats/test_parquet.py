@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -126,3 +127,13 @@ def test_numbers_in_a_column_of_text_are_told_by_row(check: Check) -> None:
     report = check("a.parquet", written({"q": ["a", "b"], "n": [1, 2]}), mapping={"prompt": "q", "completion": "n"})
 
     assert report.problems == [f"row {row}: completion is a number; it must be a string" for row in (1, 2)]
+
+
+def test_a_base_install_says_what_to_install(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    report = check("a.parquet", TWO_ROWS)
+
+    assert report.problems[0].startswith(
+        'Parquet files need pyarrow, which is not installed. Run pip install "tunewright'
+    )
