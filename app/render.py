@@ -1,7 +1,6 @@
 """Turns a template and its context into a response; the words for numbers, sizes and times live here."""
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +13,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from studio.base_models import DEMO_ID, FOLDER_PREFIX
 from studio.db import utc_now
+from studio.methods import METHODS
 
 STATUS_ICONS = {
     "queued": "clock",
@@ -70,7 +71,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(asset=asset, icon=icon, status_icons=STATUS_ICONS)
+    made.globals.update(asset=asset, icon=icon, status_icons=STATUS_ICONS, methods=METHODS)
     made.filters.update(
         ago=ago,
         moment=moment,
@@ -80,7 +81,7 @@ def environment() -> Environment:
         loss=loss,
         count=count,
         compact=compact,
-        pretty_json=pretty_json,
+        base_name=base_name,
     )
     return made
 
@@ -164,9 +165,9 @@ def compact(value: float | None) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
-def pretty_json(value: Any) -> str:
-    """Indented JSON; the characters stay readable."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def base_name(base_model_id: str) -> str:
+    """A base model's id as a person reads it."""
+    return "Demo base model" if base_model_id == DEMO_ID else base_model_id.removeprefix(FOLDER_PREFIX)
 
 
 def _scaled(size: float | None, step: int, units: tuple[str, ...]) -> str:

@@ -46,7 +46,9 @@ class LossRow:
 def series_of(session: Session, run: Run) -> dict[str, list[list[Any]]]:
     """All histories: name -> [step, value or None, low, high, kind]."""
     return {
-        name: [[point.step, point.value, point.low, point.high, point.kind] for point in read_series(session, run, name)]
+        name: [
+            [point.step, point.value, point.low, point.high, point.kind] for point in read_series(session, run, name)
+        ]
         for name in series_names(session, run)
     }
 

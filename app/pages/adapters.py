@@ -9,7 +9,6 @@ from app.deps import CurrentActor, CurrentSession, IdInPath, PageAfter
 from app.pages._usage import loading_snippet, usage_sentences
 from app.render import render
 from studio import adapters
-from studio.methods import METHODS
 
 router = APIRouter(prefix="/adapters")
 _PAGE_ADAPTERS = 50
@@ -22,13 +21,11 @@ def list_adapters(
     """Newest first."""
     found = adapters.list_adapters(session, actor, limit=_PAGE_ADAPTERS, after=after)
     next_after = found[-1].id if len(found) == _PAGE_ADAPTERS else None
-    return render(request, "adapters/list.html", {"adapters": found, "methods": METHODS, "next_after": next_after})
+    return render(request, "adapters/list.html", {"adapters": found, "next_after": next_after})
 
 
 @router.get("/{adapter_id}")
-def show_adapter(
-    request: Request, adapter_id: IdInPath, session: CurrentSession, actor: CurrentActor
-) -> HTMLResponse:
+def show_adapter(request: Request, adapter_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
     """Facts, files, and how to use it."""
     adapter = adapters.get_adapter(session, actor, adapter_id)
     return render(request, "adapters/show.html", _context(adapter))

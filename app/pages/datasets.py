@@ -137,15 +137,15 @@ def _rows_context(
 
 def _form_context(form: UploadForm, services: Services, error: StudioError | None = None) -> dict[str, Any]:
     fields = dict(error.fields) if isinstance(error, InvalidInput) else {}
-    needs_mapping = isinstance(error, datasets.MappingNeeded)
+    asked = error if isinstance(error, datasets.MappingNeeded) else None
     return {
         "form": form,
         "split_fields": form.split_fields(fields),
         "error": error,
         "fields": fields,
         "problems": error.problems if isinstance(error, InvalidInput) else [],
-        "columns": error.columns if needs_mapping else {},
-        "targets": error.targets if needs_mapping else (),
+        "columns": asked.columns if asked else {},
+        "targets": asked.targets if asked else (),
         "limit_bytes": services.settings.upload_limit_bytes,
     }
 

@@ -9,12 +9,10 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from sqlalchemy.orm import Session
 
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services
-from app.forms import FormState
 from app.pages._charts import CHARTS, loss_table, series_of
 from app.pages._settings import settings_of
 from app.render import render
 from studio import adapters, runs
-from studio.methods import METHODS
 
 router = APIRouter(prefix="/runs/{run_id}")
 
@@ -105,8 +103,6 @@ def _page_context(session: Session, run: runs.Run, services: Services) -> dict[s
         "prompts": _by_prompt(session, run),
         "losses": loss_table(session, run),
         "settings": settings_of(run),
-        "method": METHODS[run.method],
-        "state": FormState(),
     }
 
 

@@ -8,7 +8,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from app.deps import CurrentActor, CurrentSession, IdInPath, PageAfter
 from app.render import render
 from studio import runs
-from studio.methods import METHODS
 
 router = APIRouter(prefix="/runs")
 _PAGE_RUNS = 50
@@ -38,7 +37,6 @@ def list_runs(
         "runs": found,
         "status": status,
         "filters": _FILTERS,
-        "methods": METHODS,
         "next_after": found[-1].id if len(found) == _PAGE_RUNS else None,
     }
     return render(request, "runs/list.html", context)

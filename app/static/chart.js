@@ -108,7 +108,7 @@ class Chart {
       cursor: { y: false, points: { size: 8 } },
       scales: { x: { time: false }, y: { range: (plot, low, high) => uPlot.rangeNum(low, high, 0.1, true) } },
       axes: [
-        { ...axis, label: "Step", space: 60, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5] },
+        { ...axis, label: "Step", size: 30, space: 60, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5] },
         { ...axis, label: this.element.dataset.axis, size: room, values: (plot, ticks) => ticks.map(tickText) },
       ],
       hooks: {
