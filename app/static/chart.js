@@ -137,7 +137,7 @@ class Chart {
     ctx.strokeStyle = ctx.fillStyle = color("bad");
     ctx.font = `${12 * ratio}px system-ui, sans-serif`;
     ctx.textAlign = "center";
-    for (const { step, kind } of store.notFinite(this.metrics)) {
+    for (const { step, word } of store.notFinite(this.metrics)) {
       const x = plot.valToPos(step, "x", true);
       const y = plot.bbox.top + 10 * ratio;
       const arm = 4 * ratio;
@@ -145,7 +145,7 @@ class Chart {
       ctx.moveTo(x - arm, y - arm); ctx.lineTo(x + arm, y + arm);
       ctx.moveTo(x - arm, y + arm); ctx.lineTo(x + arm, y - arm);
       ctx.stroke();
-      ctx.fillText(kind === "nan" ? "NaN" : kind === "inf" ? "∞" : "−∞", x, y + 20 * ratio);
+      ctx.fillText(word, x, y + 20 * ratio);
     }
     ctx.restore();
   }

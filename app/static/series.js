@@ -12,6 +12,12 @@ function sorted(name) {
   return [...of(name).entries()].sort(([left], [right]) => left - right);
 }
 
+const NOT_FINITE = { nan: "NaN", inf: "∞", "-inf": "−∞" };
+
+function worded({ value, kind }, written) {
+  return value == null ? NOT_FINITE[kind] : written(value);
+}
+
 export const store = {
   // A history from SQL goes under what the stream has brought: the two overlap and agree.
   replace(body) {
@@ -36,7 +42,7 @@ export const store = {
   text(name, step, written) {
     const point = of(name).get(step);
     if (!point) return null;
-    return point.value == null ? point.kind : written(point.value);
+    return worded(point, written);
   },
 
   best() {
@@ -49,12 +55,12 @@ export const store = {
   },
 
   notFinite(names) {
-    return names.flatMap((name) => sorted(name).filter(([, { value }]) => value == null).map(([step, { kind }]) => ({ step, kind })));
+    return names.flatMap((name) => sorted(name).filter(([, { value }]) => value == null).map(([step, { kind }]) => ({ step, word: NOT_FINITE[kind] })));
   },
 };
 
 export function latest(name, written) {
   const last = sorted(name).at(-1);
   if (!last) return null;
-  return last[1].value == null ? last[1].kind : written(last[1].value);
+  return worded(last[1], written);
 }
