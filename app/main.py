@@ -1,9 +1,8 @@
 """The website: services made once, checks around every request, and the routers of pages, API and streams."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import resources
+from importlib import metadata, resources
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -11,7 +10,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from app import api, downloads, errors, health, live
+from app import api, downloads, errors, health, live, pages
 from app.deps import Services
 from app.limits import UPLOAD_SLACK_BYTES, BodyLimit
 from app.security import HostCheck, OriginCheck, ResponseHeaders
@@ -20,8 +19,6 @@ from studio.queue import CeleryQueue, SilentQueue
 from studio.settings import Settings
 from studio.storage import LocalStorage
 from studio.wire import Wire
-
-log = logging.getLogger(__name__)
 
 UPLOAD_ROUTES = (("POST", "/datasets"), ("POST", "/api/datasets"), ("PUT", "/api/datasets/upload"))
 _YEAR_SECONDS = 365 * 86_400
@@ -59,12 +56,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.include_router(api.router, prefix="/api", responses=errors.ERROR_RESPONSES)
     app.include_router(live.router, responses=errors.ERROR_RESPONSES)
     app.include_router(downloads.router, include_in_schema=False)
-    try:
-        from app.pages import router as pages
-    except ImportError:
-        log.warning("The pages are not there yet.")
-    else:
-        app.include_router(pages, include_in_schema=False)
+    app.include_router(pages.router)
     return app
 
 
@@ -114,9 +106,7 @@ class _StaticFiles(StaticFiles):
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
-        return version("tunewright")
-    except PackageNotFoundError:
+        return metadata.version("tunewright")
+    except metadata.PackageNotFoundError:
         return "0"
