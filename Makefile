@@ -35,7 +35,7 @@ lint: ## Check style, types and import rules
 
 bench: ## Run the benchmarks and print their figures
 	@$(SET_UP) test
-	@for file in $$(grep -l __main__ benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $$(grep -l __main__ benchmarks/*.py); do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 wheel: ## Build the wheel into dist/
 	@$(SET_UP) test
