@@ -25,24 +25,15 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils._paths import filter_repo_objects
-from pydantic import BaseModel, ConfigDict, Field
 
 from studio.base_models import read_config
 from studio.errors import InvalidInput, StudioError
 from studio.runs.events import Failed, PhaseBegan, event_line
 from studio.runs.folders import EVENTS_FILE
 from studio.storage import free_bytes
+from worker.order import RESULT_FILE, Found, Order
 from worker.start import die_with_parent
 
-RESULT_FILE = "base_model.json"
-# Xet would need its own protocol; the token comes from the order alone.
-ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "0",
-    "HF_HUB_DISABLE_XET": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
-}
 ALLOWED_FILES = (
     "*.safetensors",
     "*.safetensors.index.json",
@@ -62,27 +53,6 @@ IGNORED_FILES = ("*/*", "consolidated*")
 _HEADROOM_BYTES = 1 << 30
 _NOTE_SECONDS = 2.0
 Note = Callable[[str], None]
-
-
-class Order(BaseModel):
-    """What to fetch, from where, to where."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model_id: str
-    revision: str | None
-    endpoint: str
-    models_dir: Path
-    token: str | None = Field(None, repr=False)
-
-
-class Found(BaseModel):
-    """A base model on this machine; `revision` is the commit that the branch or tag pointed to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    folder: Path
-    revision: str
 
 
 class DownloadFailed(StudioError):

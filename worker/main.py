@@ -8,10 +8,12 @@ import secrets
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 from celery import Celery, signals
+from celery.platforms import SecurityWarning
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -51,8 +53,9 @@ def make_bench(
     settings: Settings, download_environ: Mapping[str, str], *, train: Target, forkserver: Forkserver
 ) -> Bench:
     """Open what the worker needs; raises StartupError with a sentence when something is not there."""
-    if settings.redis_url is None:
+    if not settings.redis_url:
         raise StartupError("The worker needs TUNEWRIGHT_REDIS_URL. `tunewright up` starts a server and a worker.")
+    hub_token = _read_token(settings.hub_token_file)
     session_factory = db.make_session_factory(db.make_engine(settings.sqlalchemy_url))
     _require_tables(session_factory)
     for folder in (settings.runs_dir, settings.logs_dir):
@@ -66,7 +69,7 @@ def make_bench(
         train=train,
         owner=f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}",
         download_environ=download_environ,
-        hub_token=_read_token(settings.hub_token_file),
+        hub_token=hub_token,
     )
 
 
@@ -76,6 +79,8 @@ def work(bench: Bench) -> int:
     _hide_environment()
     celery = make_celery(bench.settings.redis_url)
     celery.conf.worker_redirect_stdouts = False
+    # A receiver, even one that does nothing, keeps Celery from setting levels and handlers of its own.
+    signals.setup_logging.connect(_leave_logging, weak=False)
     slot = Slot(bench)
     add_task(celery, slot)
     signals.worker_shutting_down.connect(lambda **_: bench.stopping.set(), weak=False)
@@ -95,6 +100,8 @@ def work(bench: Bench) -> int:
 def _serve_hints(celery: Celery, owner: str) -> int:
     """Celery in this process: threads, one slot; the flags avoid what kept reconnecting workers silent
     (celery#8030, #8091, #9054)."""
+    # It warns root about pickle, which is not accepted here.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = celery.Worker(
         hostname=f"worker@{owner}",
         pool_cls="threads",
@@ -107,6 +114,10 @@ def _serve_hints(celery: Celery, owner: str) -> int:
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _leave_logging(**_: object) -> None:
+    return
 
 
 def _train(folder: Path) -> int:

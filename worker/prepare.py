@@ -9,13 +9,13 @@ from studio.datasets import DatasetVersion
 from studio.errors import InvalidInput, NotFound
 from studio.runs import Run
 from studio.storage import free_bytes
-from worker import download
 from worker.assignment import Assignment
 from worker.attempt import RunFailed
 from worker.bench import Bench
+from worker.order import Found, Order
 
 Check = Callable[[], None]
-Download = Callable[[download.Order], download.Found]
+Download = Callable[[Order], Found]
 
 _HEADROOM_BYTES = 256 << 20
 # A 16-bit base has 2 bytes a weight. Full training keeps best and last checkpoint and writes a third before it
@@ -87,7 +87,7 @@ def _base_model(bench: Bench, spec: runs.RunSpec, fetch: Download) -> tuple[Path
         raise RunFailed("model_load", error.message) from error
     settings.models_dir.mkdir(parents=True, exist_ok=True)
     found = fetch(
-        download.Order(
+        Order(
             model_id=choice.id,
             revision=choice.revision,
             endpoint=settings.hub_endpoint,

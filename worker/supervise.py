@@ -17,8 +17,8 @@ from studio.storage import disk_space_told
 from studio.wire import WireMessage
 from worker.attempt import EventTail, RunFailed, Said, count_oom_kills, explain_end
 from worker.bench import Bench
-from worker.download import ENVIRONMENT, RESULT_FILE, Found, Order
 from worker.keeper import DATABASE_AWAY, Interrupted, Keeper
+from worker.order import ENVIRONMENT, RESULT_FILE, Found, Order
 from worker.prepare import prepare
 from worker.start import Child, Program, stop
 

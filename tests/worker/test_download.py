@@ -12,7 +12,8 @@ import pytest
 from studio.runs import parse_event
 from studio.runs.events import Failed, PhaseBegan
 from tests.worker.hub import COMMIT_OF_MAIN, TOKEN, Hub, serve_hub
-from worker.download import ENVIRONMENT, DownloadFailed, Found, Order, fetch
+from worker.download import DownloadFailed, fetch
+from worker.order import ENVIRONMENT, Found, Order
 
 MODEL = "acme/tiny"
 FILES = {
