@@ -14,6 +14,7 @@ from app import api, downloads, errors, health, live, pages
 from app.deps import Services
 from app.limits import UPLOAD_SLACK_BYTES, BodyLimit
 from app.security import HostCheck, OriginCheck, ResponseHeaders
+from studio.datasets import discard_leftovers
 from studio.db import make_engine, make_session_factory
 from studio.queue import CeleryQueue, SilentQueue
 from studio.settings import Settings
@@ -31,6 +32,8 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # What a killed process left half received; nothing is being received yet.
+        discard_leftovers(settings.uploads_dir)
         yield
         await streams.close()
         if services is None:

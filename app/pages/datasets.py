@@ -54,6 +54,7 @@ def create_dataset(
             name=form.name,
             mapping=form.mapping,
             split=form.split(),
+            limits=datasets.ImportLimits(unpacked_limit_bytes=services.settings.unpacked_limit_bytes),
         )
     except StudioError as error:
         return _refused(request, form, error, services)
