@@ -39,4 +39,5 @@ bench: ## Run the benchmarks and print their figures
 
 wheel: ## Build the wheel into dist/
 	@$(SET_UP) test
+	rm -rf build
 	$(BIN)/python -m build --wheel --no-isolation

@@ -76,7 +76,7 @@ def make_environment() -> None:
 
 def install_packages(target: str) -> None:
     """Install what constraints.txt pins for the extras of `target`; those of `test` contain those of `run`."""
-    key = _hash("constraints.txt", "pyproject.toml")
+    key = _hash(ROOT / "constraints.txt", said=_installed_parts())
     stamps = {name: VENV / f".set-up-{name}" for name in EXTRAS}
     if any(_read(stamps[name]) == key for name in {target, "test"}):
         return
@@ -90,7 +90,7 @@ def install_packages(target: str) -> None:
 
 def vendor_frontend() -> None:
     """Fetch the front-end packages by package-lock.json and copy their files to where the website serves them."""
-    key = _hash("package.json", "package-lock.json", "scripts/vendor_frontend.py")
+    key = _hash(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "scripts" / "vendor_frontend.py")
     stamp = ROOT / "node_modules" / ".set-up"
     if _read(stamp) == key and (ROOT / "app/static/vendor/MANIFEST.json").exists():
         return
@@ -144,10 +144,18 @@ def _run(step: str, command: list[str], remedy: str, variables: dict[str, str] |
         raise SetUpError(step, why, f"{remedy} The whole log is in .setup/set-up.log")
 
 
-def _hash(*names: str) -> str:
-    digest = hashlib.sha256(sys.version.encode())
-    for name in names:
-        digest.update((ROOT / name).read_bytes())
+def _installed_parts() -> str:
+    """What of pyproject.toml decides about the installation; settings of linters do not."""
+    import tomllib
+
+    parts = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return repr((parts["build-system"], parts["project"], parts["tool"]["setuptools"]))
+
+
+def _hash(*files: Path, said: str = "") -> str:
+    digest = hashlib.sha256((sys.version + said).encode())
+    for file in files:
+        digest.update(file.read_bytes())
     return digest.hexdigest()
 
 

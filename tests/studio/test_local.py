@@ -4,11 +4,9 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +16,9 @@ from studio.errors import StartupError
 from studio.listening import check_host, listen, url_of
 from studio.settings import Settings
 from studio.supervised import Child, Part
+from tests.up import DEADLINE_SECONDS, Up, eventually
 
-DEADLINE_SECONDS = 30
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Poll until it holds; fail at the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
 
 
 def is_gone(pid: int) -> bool:
@@ -49,47 +39,6 @@ def part(tmp_path: Path, command: tuple[str, ...], *, is_ready: bool = True, **m
     return Part("part", command, environment, tmp_path / "part.log", ready, **more)  # type: ignore[arg-type]
 
 
-class Up:
-    """A real `tunewright up` of its own."""
-
-    def __init__(self, data_dir: Path, *arguments: str, **variables: str) -> None:
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("TUNEWRIGHT_")},
-            "TUNEWRIGHT_DATA_DIR": str(data_dir),
-            "TUNEWRIGHT_PORT": "0",
-            **variables,
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "studio.cli", "up", *arguments],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=data_dir.parent,
-        )
-        self.said: list[str] = []
-
-    def url(self) -> str:
-        """Read on until the address is printed."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.said.append(line)
-            found = [word for word in line.split() if word.startswith("http://")]
-            if found:
-                return found[0]
-        raise AssertionError("".join(self.said))
-
-    def children(self) -> dict[int, str]:
-        """The command lines of its children, by process id."""
-        ids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return {int(one): Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ") for one in ids}
-
-    def ends_with(self) -> tuple[int, str]:
-        """Wait for the end; the exit code and what was said since."""
-        said, _ = self.process.communicate(timeout=DEADLINE_SECONDS)
-        return self.process.returncode, said
-
-
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A data folder that is not there yet."""
@@ -101,11 +50,7 @@ def running(data_dir: Path) -> Iterator[Up]:
     """A studio without a worker."""
     up = Up(data_dir, "--no-worker")
     yield up
-    if up.process.poll() is None:
-        up.process.terminate()
-        up.process.communicate(timeout=DEADLINE_SECONDS)
-    if up.process.stdout:
-        up.process.stdout.close()
+    up.stop()
 
 
 def test_up_answers_restarts_what_ends_and_stops_in_order(running: Up, data_dir: Path) -> None:
