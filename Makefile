@@ -31,7 +31,7 @@ lint: ## Check style, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/djlint templates --check --lint
+	$(BIN)/djlint templates --lint
 
 bench: ## Run the benchmarks and print their figures
 	@$(SET_UP) test
