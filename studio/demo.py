@@ -64,7 +64,7 @@ def run_demo(url: str | None, *, say: Say, target: Path = ARCHIVE) -> Figures:
         dataset = client.upload("/api/datasets", examples / "support-tickets.jsonl")
         say(f"Uploaded {dataset['latest']['row_count']} support tickets.")
         begun = time.monotonic()
-        run = _watch(client, _launch(client, dataset), say)
+        run = _watch(client, launch(client, dataset), say)
         seconds = time.monotonic() - begun
         _download(client, run["adapter_id"], target)
         say(f"Downloaded the adapter to {target.resolve()}; its SHA-256 is right.")
@@ -79,11 +79,12 @@ def run_demo(url: str | None, *, say: Say, target: Path = ARCHIVE) -> Figures:
         len(rows),
     )
     say(f"\n{figures}")
-    _judge(figures)
+    judge(figures)
     return figures
 
 
-def _launch(client: Client, dataset: dict[str, Any]) -> str:
+def launch(client: Client, dataset: dict[str, Any]) -> str:
+    """Launch the demo recipe on an uploaded dataset; returns the run's id."""
     recipe = get_recipe("demo")
     if recipe is None:
         raise DemoFailed("The recipe named demo is missing from studio.runs.recipes.")
@@ -137,7 +138,8 @@ def _try(examples: Path, archive: Path, rows: list[dict[str, Any]], say: Say) ->
     return matches
 
 
-def _judge(figures: Figures) -> None:
+def judge(figures: Figures) -> None:
+    """Raise DemoFailed unless both figures became better."""
     if figures.loss_after >= figures.loss_before or figures.matches_after <= figures.matches_before:
         raise DemoFailed("The adapter is not better than the base model, so the demo counts as failed.")
 
