@@ -51,6 +51,8 @@ def main(arguments: list[str]) -> int:
 
 def check_python() -> None:
     """Refuse a Python that the packages are not made for, or one that cannot make environments."""
+    if _has_environment():
+        return
     version = sys.version_info[:2]
     found = f"{version[0]}.{version[1]}"
     if not OLDEST <= version <= NEWEST:
@@ -59,7 +61,7 @@ def check_python() -> None:
             f"this is Python {found}; Tunewright needs 3.11, 3.12 or 3.13.",
             "install one of them, then name it: make PYTHON=python3.12 up",
         )
-    if not PYTHON.exists() and importlib.util.find_spec("ensurepip") is None:
+    if importlib.util.find_spec("ensurepip") is None:
         raise SetUpError(
             "Python",
             "this Python cannot make virtual environments (no ensurepip).",
@@ -68,10 +70,14 @@ def check_python() -> None:
 
 
 def make_environment() -> None:
-    """Make .venv once."""
-    if PYTHON.exists():
+    """Make .venv once; what an interrupted call left is made anew."""
+    if _has_environment():
         return
     _run("Python environment (.venv)", [sys.executable, "-m", "venv", "--clear", str(VENV)], "delete .venv, try again.")
+
+
+def _has_environment() -> bool:
+    return PYTHON.exists() and (VENV / "bin" / "pip").exists()
 
 
 def install_packages(target: str) -> None:

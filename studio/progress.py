@@ -42,17 +42,19 @@ class Progress:
 
 
 def describe(run: dict[str, Any], seconds: float) -> str:
-    """One line: bar, step, losses, time."""
+    """One line: bar, step, losses, time, and what is being done where that is not training."""
     done = run["step"] / run["total_steps"] if run["total_steps"] else 0.0
     bar = "#" * round(BAR_WIDTH * done)
     minutes, rest = divmod(int(seconds), 60)
     parts = [
         f"[{bar.ljust(BAR_WIDTH, '-')}]",
-        f"{run['step']}/{run['total_steps']}" if run["total_steps"] else run["phase_words"],
+        f"{run['step']}/{run['total_steps']} steps" if run["total_steps"] else run["phase_words"],
         f"training loss {_number(run['last_train_loss'])}",
         f"validation loss {_number(run['last_validation_loss'])}",
         f"{minutes}:{rest:02d}",
     ]
+    if run["total_steps"] and run["phase"] != "training":
+        parts.append(run["phase_words"])
     return "  ".join(parts)
 
 

@@ -14,6 +14,7 @@ from tests.up import Up
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 RUN: dict[str, Any] = {
     "status": "running",
+    "phase": "training",
     "phase_words": "Training",
     "step": 90,
     "total_steps": 360,
@@ -60,8 +61,19 @@ def test_a_studio_that_is_not_there_is_a_sentence() -> None:
 
 
 def test_progress_is_one_line() -> None:
-    assert describe(RUN, 75) == ("[######------------------]  90/360  training loss 0.512  validation loss -  1:15")
-    waiting = {**RUN, "step": 0, "total_steps": 0, "last_train_loss": None, "phase_words": "Loading the base model"}
+    assert describe(RUN, 75) == (
+        "[######------------------]  90/360 steps  training loss 0.512  validation loss -  1:15"
+    )
+    evaluating = describe({**RUN, "phase": "evaluating", "phase_words": "Measuring validation loss"}, 75)
+    assert evaluating.endswith("  1:15  Measuring validation loss")
+    waiting = {
+        **RUN,
+        "phase": "loading_model",
+        "step": 0,
+        "total_steps": 0,
+        "last_train_loss": None,
+        "phase_words": "Loading the base model",
+    }
     assert describe(waiting, 3) == (
         "[------------------------]  Loading the base model  training loss -  validation loss -  0:03"
     )
