@@ -178,11 +178,11 @@ class _Supervision:
             # Nothing is lost: the lease runs out, and the reaper puts the run back.
             log.warning("%s: not handed back: %s", self._lease.run_id, error)
             return
-        self._close("handed back")
+        self._close("handed back", over=False)
 
-    def _close(self, outcome: str) -> None:
+    def _close(self, outcome: str, *, over: bool = True) -> None:
         log.info("%s: %s", self._lease.run_id, outcome)
-        self._publish([WireMessage("changed", {})])
+        self._publish([WireMessage("changed", {}), *([WireMessage("done", {})] if over else [])])
         runs.remove_checkpoints(self._bench.settings.runs_dir, self._lease.run_id, self._lease.epoch)
 
     def _publish(self, messages: list[WireMessage]) -> None:

@@ -10,6 +10,7 @@ from studio import runs
 from studio.db import transaction
 from studio.ids import ID_PATTERN
 from studio.queue import TRAIN_TASK
+from studio.wire import WireMessage
 from worker import health
 from worker.bench import Bench
 from worker.keeper import DATABASE_AWAY
@@ -105,6 +106,7 @@ class Rounds:
             return False
         for run_id in touched:
             log.warning("%s: its worker fell silent; the run was taken back.", run_id)
+            self._bench.wire.publish(run_id, [WireMessage("changed", {})])
         return bool(touched)
 
     def _look(self) -> None:

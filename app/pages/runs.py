@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app.deps import CurrentActor, CurrentSession, IdInPath, PageAfter
+from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter
+from app.live import announce
 from app.render import render
 from studio import runs
 
@@ -52,7 +53,9 @@ def rename_run(
 
 
 @router.post("/{run_id}/cancellation")
-def cancel_run(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> RedirectResponse:
+def cancel_run(
+    run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> RedirectResponse:
     """End it: at once while it waits, else within seconds."""
-    runs.cancel(session, actor, run_id)
+    announce(session, services.wire, runs.cancel(session, actor, run_id))
     return RedirectResponse(f"/runs/{run_id}", status_code=303)

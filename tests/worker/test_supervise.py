@@ -105,7 +105,7 @@ def test_the_wire_carries_points_and_says_that_the_run_ended(train: Train, bench
     assert bench.settings.redis_url is not None
     with redis.Redis.from_url(bench.settings.redis_url, decode_responses=True) as client:
         entries = [entry for _, entry in client.xrange(stream_key(run.id))]
-    assert entries[-1] == {"kind": "changed", "payload": "{}"}
+    assert entries[-2:] == [{"kind": "changed", "payload": "{}"}, {"kind": "done", "payload": "{}"}]
     assert '["train/loss", 2, null, "nan"]' in "".join(e["payload"] for e in entries if e["kind"] == "points")
 
 
