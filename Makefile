@@ -19,7 +19,7 @@ demo: ## Fine-tune the demo model from end to end; leaves demo-adapter.zip
 
 test: ## Run all tests
 	@$(SET_UP) test
-	$(BIN)/python -m pytest --durations=15 $(ARGS)
+	$(BIN)/python -m pytest -m "not faults and not gpu" --durations=15 $(ARGS)
 
 faults: ## Run the long fault-injection tests
 	@$(SET_UP) test

@@ -1,5 +1,6 @@
 """The command line: `tunewright up|worker|web|migrate|doctor|demo|version`."""
 
+import contextlib
 import os
 import sys
 from importlib.metadata import version as installed_version
@@ -104,7 +105,9 @@ def _become(module: str) -> NoReturn:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, flush=True)
+    # A reader that went away (`tunewright up | head -1`) must not end the studio.
+    with contextlib.suppress(BrokenPipeError):
+        print(sentence, flush=True)
 
 
 def _refuse(sentence: str) -> NoReturn:
