@@ -4,6 +4,7 @@ import { store, latest } from "./series.js";
 
 const NAMES = { "train/loss": "training", "eval/loss": "validation", "train/mean_token_accuracy": "training", "eval/mean_token_accuracy": "validation" };
 const ANNOUNCE_AFTER_MS = 180;
+const ASK_AFTER_MS = 12_000;
 
 function color(name) {
   const probe = document.createElement("span");
@@ -216,12 +217,22 @@ async function reload() {
 }
 
 const live = document.getElementById("run-live");
+let heard = performance.now();
 live?.addEventListener("points", (event) => {
+  heard = performance.now();
   store.add(JSON.parse(event.detail.data));
   redraw();
 });
 live?.addEventListener("reset", reload);
-live?.addEventListener("done", reload);
 // A stream that was cut may have missed what SQL holds.
 live?.addEventListener("htmx:sse:after:connection", reload);
+
+// The stream may be down for long, or Redis be gone: then the histories are asked for, and once more at the end.
+const isOver = () => ["succeeded", "failed", "cancelled"].includes(document.getElementById("run-status").dataset.status);
+const asking = live && setInterval(() => {
+  if (isOver()) clearInterval(asking);
+  if (!isOver() && performance.now() - heard < ASK_AFTER_MS) return;
+  heard = performance.now();
+  reload();
+}, ASK_AFTER_MS / 4);
 if (charts.length) reload();
