@@ -127,7 +127,8 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         self.model.train(training)
         if step > 0:
             self._keep(step)
-        self._events.begin("training")
+        if step < self._plan.steps:
+            self._events.begin("training")
         self._evaluations += 1
         seconds = time.monotonic() - began
         self._evaluating_seconds += seconds

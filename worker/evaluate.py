@@ -46,13 +46,37 @@ def validate(model: Any, batches: Sequence[Batch], losses: LossFunction) -> Vali
 
 
 def answer_samples(
-    model: Any, tokenizer: PreTrainedTokenizerBase, samples: Sequence[SamplePrompt], max_new_tokens: int
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    samples: Sequence[SamplePrompt],
+    max_new_tokens: int,
+    *,
+    together: bool,
 ) -> list[Answer]:
-    """Answer all sample prompts greedily in one batch, padded on the left."""
-    if not samples:
-        return []
+    """Answer the sample prompts greedily, in one batch or (`together` false) one by one.
+
+    With virtual tokens in front, padding would lie between them and the prompt, unlike in training.
+    """
+    groups = [samples] if together else [[sample] for sample in samples]
+    texts = [text for group in groups if group for text in _generate(model, tokenizer, group, max_new_tokens)]
+    return [
+        Answer(
+            position=position,
+            row_number=sample.row_number,
+            prompt=sample.prompt,
+            expected=sample.expected,
+            answer=text,
+        )
+        for position, (sample, text) in enumerate(zip(samples, texts, strict=True))
+    ]
+
+
+def _generate(
+    model: Any, tokenizer: PreTrainedTokenizerBase, samples: Sequence[SamplePrompt], max_new_tokens: int
+) -> list[str]:
     device = next(model.parameters()).device
     prompts = [torch.tensor(sample.input_ids) for sample in samples]
+    # Padded on the left, so that every answer begins at the same place.
     ids = pad(prompts, padding_value=tokenizer.pad_token_id, padding_side="left").to(device)  # (B, T)
     mask = pad([torch.ones_like(prompt) for prompt in prompts], padding_value=0, padding_side="left").to(device)
     with torch.no_grad():
@@ -65,17 +89,7 @@ def answer_samples(
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=_end_ids(model, tokenizer),
         )
-    texts = tokenizer.batch_decode(generated[:, ids.size(1) :], skip_special_tokens=True)
-    return [
-        Answer(
-            position=position,
-            row_number=sample.row_number,
-            prompt=sample.prompt,
-            expected=sample.expected,
-            answer=text,
-        )
-        for position, (sample, text) in enumerate(zip(samples, texts, strict=True))
-    ]
+    return list(tokenizer.batch_decode(generated[:, ids.size(1) :], skip_special_tokens=True))
 
 
 def _end_ids(model: Any, tokenizer: PreTrainedTokenizerBase) -> list[int] | None:

@@ -1,9 +1,11 @@
 """Writes the finished adapter (or model) as a fixed list of files and zips them once."""
 
+import copy
 import csv
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import zipfile
@@ -11,6 +13,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from peft import get_peft_model_state_dict
+from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase
 
 from studio.storage import disk_space_told, fsync_dir, sha256_of
@@ -18,6 +23,8 @@ from worker.assignment import Assignment
 from worker.card import Outcome, base_name, write_card
 from worker.hardware import Hardware, versions
 from worker.model import changes_base
+
+Weights = dict[str, torch.Tensor]
 
 ARCHIVE_NAME = "adapter.zip"
 EXPORT_FOLDER = "export"
@@ -28,28 +35,50 @@ _PIECE_BYTES = 1 << 20
 _LEFT_OUT = {"train/tokens_per_second"}
 
 
-def save_start(model: Any, folder: Path) -> Path | None:
-    """Keep the start of an adapter that changed the base, which its export needs; None for all others."""
+def copy_start(model: Any) -> Weights | None:
+    """Copy the start of an adapter that changed the base, which its export needs; None for all others."""
     if not changes_base(model):
         return None
-    model.save_pretrained(folder, save_embedding_layers=False)
-    return folder
+    start = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tensor.detach().cpu().clone() for name, tensor in start.items()}
 
 
-def write_weights(model: Any, assignment: Assignment, folder: Path, start: Path | None) -> None:
+def write_weights(model: Any, assignment: Assignment, folder: Path, start: Weights | None) -> None:
     """Write adapter or model; an adapter that changed the base becomes one for the published base."""
     if assignment.spec.method.artifact == "model":
         model.config.use_cache = True
         model.save_pretrained(folder)
         return
-    config = model.peft_config["default"]
+    config = copy.deepcopy(model.peft_config["default"])
+    config.inference_mode = True
     config.base_model_name_or_path = base_name(assignment)
     config.revision = assignment.base_revision
     if getattr(config, "tokenizer_name_or_path", None):
         config.tokenizer_name_or_path = base_name(assignment)
-    model.save_pretrained(
-        folder, save_embedding_layers=False, path_initial_model_for_weight_conversion=str(start) if start else None
-    )
+    weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    if start is not None:
+        weights = _for_published_base(weights, start, config)
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config.save_pretrained(folder)
+
+
+def _for_published_base(weights: Weights, start: Weights, config: Any) -> Weights:
+    """Write the change B A - B0 A0 as one product of twice the rank: [B, -B0] [A; A0].
+
+    Training ran on W - s B0 A0; so W + s (B A - B0 A0) is the same function on the published W. The scale s is
+    alpha / rank (alpha / sqrt(rank) for rsLoRA) and must stay, so alpha grows with the rank.
+    """
+    config.lora_alpha *= math.sqrt(2) if config.use_rslora else 2
+    config.r *= 2
+    config.init_lora_weights = True
+    joined = {}
+    for name, tensor in weights.items():
+        if "lora_A" in name:
+            joined[name] = torch.cat([tensor, start[name]], dim=0)  # (2R, in)
+        else:
+            joined[name] = torch.cat([tensor, -start[name]], dim=1)  # (out, 2R)
+    return joined
 
 
 def write_papers(

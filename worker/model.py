@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bitsandbytes.nn import Linear8bitLt
 from peft import PeftModel, get_peft_config, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
@@ -16,7 +17,7 @@ from studio.errors import InvalidInput
 from studio.runs import RunSpec
 from worker.hardware import Hardware
 
-# 8-bit matrix products cannot run on a base whose layers they do not know; torch reports these as plain errors.
+# What transformers, tokenizers and safetensors raise for a folder that is damaged or does not fit.
 _LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
 
@@ -80,7 +81,7 @@ def load_base(folder: Path, spec: RunSpec, hardware: Hardware) -> Any:
     all_bfloat16 = spec.hyperparameters.precision == "bfloat16"
     dtype = hardware.compute if frozen or all_bfloat16 else torch.float32
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        base = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
             quantization_config=quantization_config(spec, hardware),
@@ -94,6 +95,27 @@ def load_base(folder: Path, spec: RunSpec, hardware: Hardware) -> Any:
         raise
     except _LOADING_ERRORS as error:
         raise InvalidInput(f"The base model could not be loaded: {_first_line(error)}") from error
+    keep_trainable(base)
+    return base
+
+
+def keep_trainable(base: nn.Module) -> None:
+    """Keep a quantized base fit for training on a CPU, where two things break it.
+
+    On CPUs with AVX512-BF16 bitsandbytes repacks 4-bit weights at the first evaluation and for good, in a layout
+    that only an inference kernel without a gradient reads: training would go on and learn next to nothing.
+    And when peft dequantizes 8-bit weights (DoRA needs their norms) it makes them anew without their scales.
+    """
+    for module in base.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+        if isinstance(module, Linear8bitLt):
+            module.register_forward_pre_hook(_restore_scales)
+
+
+def _restore_scales(module: Linear8bitLt, arguments: tuple[Any, ...]) -> None:
+    if module.weight.CB is not None and module.weight.SCB is None:
+        module.weight.SCB = module.state.SCB
 
 
 def quantization_config(spec: RunSpec, hardware: Hardware) -> BitsAndBytesConfig | None:

@@ -28,7 +28,8 @@ from worker.event_log import EventLog
 from worker.export import (
     ARCHIVE_NAME,
     EXPORT_FOLDER,
-    save_start,
+    Weights,
+    copy_start,
     write_archive,
     write_checksums,
     write_papers,
@@ -40,6 +41,13 @@ from worker.hardware import Hardware, choose_hardware, peak_memory_bytes
 from worker.model import Loaded, load_model
 from worker.resolved import notes, resolved
 from worker.trainer import AnswerTrainer, build_trainer
+
+KNOWN_NOISE = (
+    # peft 0.21 and trl 1.16 use names that transformers 5.23 has renamed.
+    r"`\w*gradient_checkpointing\w*` is deprecated",
+    # peft computes the positions behind its virtual tokens itself.
+    r"Position ids are not supported for parameter efficient tuning",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ def train(assignment: Assignment, folder: Path, events: EventLog) -> Trained:
     transformers.set_seed(spec.hyperparameters.seed)
     quieten()
     loaded = load_model(assignment.base_model_folder, spec, hardware)
-    start = save_start(loaded.model, folder / "checkpoints" / "start")
+    start = copy_start(loaded.model)
 
     events.begin("preparing_data")
     max_length = longest_row(assignment, loaded)
@@ -121,7 +129,9 @@ def assemble(
         checkpoints,
         peak_memory=functools.partial(peak_memory_bytes, hardware),
         validate=lambda: validate(trainer.model, batches, trainer.losses) if batches else None,
-        answer=lambda: answer_samples(trainer.model, tokenizer, data.samples, spec.evaluation.sample_tokens),
+        answer=lambda: answer_samples(
+            trainer.model, tokenizer, data.samples, spec.evaluation.sample_tokens, together=not loaded.virtual_tokens
+        ),
         first_loss=lambda: trainer.first_loss,
     )
     trainer = build_trainer(
@@ -156,7 +166,7 @@ def export(
     data: Prepared,
     reporter: Reporter,
     folder: Path,
-    start: Path | None,
+    start: Weights | None,
 ) -> Exported:
     """Write the files of the result, then the archive."""
     step, loss = reporter.best or (plan.steps, reporter.last_loss)
@@ -190,9 +200,12 @@ def export(
 
 
 def quieten() -> None:
-    """Keep known noise out of the log: progress bars and advice that does not apply here."""
+    """Keep known noise out of the log: progress bars, and warnings that only the libraries can mend."""
     transformers.utils.logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", message=".*pin_memory.*")
+    # It tells at each product over 8-bit weights that its inputs are cast.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    for pattern in KNOWN_NOISE:
+        warnings.filterwarnings("ignore", message=pattern)
 
 
 if __name__ == "__main__":

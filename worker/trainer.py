@@ -80,7 +80,7 @@ def build_trainer(
         weight_decay=chosen.weight_decay,
         max_grad_norm=chosen.max_gradient_norm,
         optim=OPTIMIZERS[usable_optimizer(chosen.optimizer, hardware)],
-        gradient_checkpointing=chosen.gradient_checkpointing,
+        activation_checkpointing=chosen.gradient_checkpointing,
         neftune_noise_alpha=chosen.neftune_noise_alpha,
         seed=chosen.seed,
         data_seed=chosen.seed,
