@@ -1,14 +1,12 @@
 """Runs over JSON: plan, launch, watch, cancel."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
-from starlette.responses import PlainTextResponse
 
 from app.api.models import In, Out, Page, RenameIn, page_of
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit
@@ -21,9 +19,7 @@ from studio.runs.status import Status
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
-_METRIC = r"^[A-Za-z0-9_./\-]{1,80}(,[A-Za-z0-9_./\-]{1,80}){0,19}$"
 _YAML_TYPES = {"application/yaml", "application/x-yaml", "text/yaml"}
-_LAST_STEP = 2**31 - 1
 _LAUNCH: dict[str, Any] = {
     "type": "object",
     "required": ["spec"],
@@ -106,37 +102,6 @@ class RunDetailOut(RunOut):
 
     spec: dict[str, Any]
     resolved: dict[str, Any]
-
-
-class SeriesOut(Out):
-    """Histories by metric: [step, value, low, high, kind]; kind is num, nan, inf or -inf. `names` lists all there are.
-
-    `cursor` continues them on the run's stream.
-    """
-
-    names: list[str]
-    series: dict[str, list[tuple[int, float | None, float | None, float | None, str]]]
-    cursor: str
-
-
-class EventOut(Out):
-    """Something that happened to a run."""
-
-    seq: int
-    kind: str
-    message: str
-    at: datetime
-
-
-class AnswerOut(Out):
-    """What the model answered to a held-out prompt at a step."""
-
-    step: int
-    position: int
-    row_number: int
-    prompt: str
-    expected: str
-    answer: str
 
 
 async def read_launch(request: Request) -> LaunchIn:
@@ -229,58 +194,6 @@ def cancel_run(
     run = runs.cancel(session, actor, run_id)
     announce(session, services.wire, run)
     return _detail(session, run)
-
-
-@router.get("/{run_id}/series", summary="Read metrics")
-def show_series(
-    run_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
-    services: CurrentServices,
-    names: Annotated[str | None, Query(pattern=_METRIC, description="With commas; all when left out.")] = None,
-    from_step: Annotated[int, Query(alias="from", ge=0, le=_LAST_STEP)] = 0,
-    to_step: Annotated[int | None, Query(alias="to", ge=0, le=_LAST_STEP)] = None,
-    points: Annotated[int, Query(ge=1, le=runs.MAX_POINTS)] = runs.MAX_POINTS,
-) -> SeriesOut:
-    """Histories, bucketed to at most `points` each with the lowest and highest value of every bucket kept."""
-    # Before the first statement, so that no point falls between the answer and the stream behind its cursor.
-    cursor = services.wire.tail(run_id)
-    run = runs.get_run(session, actor, run_id)
-    known = runs.series_names(session, run)
-    wanted = names.split(",") if names else known
-    series = {
-        name: [
-            astuple(point)
-            for point in runs.read_series(
-                session, run, name, first_step=from_step, last_step=to_step, max_points=points
-            )
-        ]
-        for name in wanted
-    }
-    return SeriesOut(names=known, series=series, cursor=cursor)
-
-
-@router.get("/{run_id}/events", summary="Read what happened")
-def show_events(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> list[EventOut]:
-    """Events of all attempts, oldest first."""
-    found = runs.read_events(session, runs.get_run(session, actor, run_id))
-    return [EventOut.model_validate(event) for event in found]
-
-
-@router.get("/{run_id}/answers", summary="Read sample answers")
-def show_answers(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> list[AnswerOut]:
-    """Answers of the latest attempt, by prompt, then step."""
-    found = runs.read_answers(session, runs.get_run(session, actor, run_id))
-    return [AnswerOut.model_validate(answer) for answer in found]
-
-
-@router.get("/{run_id}/log", summary="Read the log", response_class=PlainTextResponse)
-def show_log(
-    run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
-) -> PlainTextResponse:
-    """The end of the trainer's log of the latest attempt, at most 256 kB."""
-    run = runs.get_run(session, actor, run_id)
-    return PlainTextResponse(runs.read_log(services.settings.runs_dir, run.id, run.epoch))
 
 
 @router.get("/{run_id}/spec.yaml", summary="Download the spec", response_class=Response)

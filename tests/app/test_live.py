@@ -231,3 +231,11 @@ def test_last_event_id_comes_before_the_cursor_of_the_page(
 @pytest.mark.parametrize("cursor", ["x", "1-2-3", "-1", "1-", "99999999999999999999-0", "0\n", "+", "$"])
 def test_a_forged_cursor_is_refused(client: TestClient, make_run: Callable[..., Run], cursor: str) -> None:
     assert client.get(f"/runs/{make_run().id}/stream", params={"after": cursor}).status_code == 400
+
+
+def test_more_viewers_than_the_limit_are_sent_away(
+    client: TestClient, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MAX_VIEWERS", 0)
+
+    assert client.get(f"/runs/{make_run().id}/stream").status_code == 503
