@@ -1,7 +1,5 @@
 """The launch form as data: what is drawn, and what comes back as a spec."""
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,6 +114,4 @@ def test_numbers_and_ticks_survive_the_way_through_the_form(rate: float, batch: 
 
     again = spec_from_form(flat(spec.model_dump(mode="json")), sha256=SHA)
 
-    assert again.hyperparameters.batch_size == batch
-    assert again.hyperparameters.gradient_checkpointing is ticked
-    assert math.isclose(again.learning_rate, rate, rel_tol=1e-10)
+    assert again == spec
