@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from studio import datasets
@@ -53,8 +54,14 @@ def launch(
         idempotency_key=idempotency_key or None,
         total_steps=make_plan(spec, version.row_count).steps,
     )
-    session.add(run)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(run)
+    except IntegrityError:
+        # Two clicks at once: the other transaction has queued the run of this key meanwhile.
+        if idempotency_key and (known := _find_by_key(session, actor, idempotency_key)):
+            return known
+        raise
     session.refresh(run)
     _add_event(session, run, "queued", "The run was queued.")
     on_commit(session, lambda: queue.send(run.id))

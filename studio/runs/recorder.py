@@ -29,7 +29,7 @@ _STATUS_OF_PHASE = {"training": "running", "evaluating": "running", "exporting":
 def record(session: Session, lease: Lease, events: Sequence[Event]) -> list[WireMessage]:
     """Store a batch; the caller commits, then publishes what is returned. Raises LeaseLost when fenced off."""
     points = [row for event in events if isinstance(event, Measured) for row in _point_rows(lease, event)]
-    notes = [event for event in events if isinstance(event, Noted)]
+    notes = _new_notes(session, lease, [event for event in events if isinstance(event, Noted)])
     changes = _changes(events)
     seq = fence(session, lease, sequence_numbers=len(points) + len(notes), **changes)
     for offset, row in enumerate(points):
@@ -49,6 +49,15 @@ def record(session: Session, lease: Lease, events: Sequence[Event]) -> list[Wire
     _insert_new(session, SampleAnswer, answers)
     _keep_first_validation_loss(session, lease, points)
     return _messages(points, changed=bool(changes or notes or answers))
+
+
+def _new_notes(session: Session, lease: Lease, notes: list[Noted]) -> list[Noted]:
+    """Notes that this attempt has not said before: a batch that is sent twice, or a note said twice, is kept once."""
+    if not notes:
+        return []
+    mine = (RunEvent.run_id == lease.run_id, RunEvent.epoch == lease.epoch)
+    known = {(kind, message) for kind, message in session.execute(select(RunEvent.kind, RunEvent.message).where(*mine))}
+    return [note for note in dict.fromkeys(notes) if (note.kind, note.message) not in known]
 
 
 def _point_rows(lease: Lease, event: Measured) -> list[dict[str, Any]]:

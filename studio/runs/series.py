@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Integer, cast, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from studio.runs.models import Point, Run
@@ -52,7 +52,7 @@ def read_series(
         rows = session.execute(select(Point.step, Point.value, Point.kind).where(*mine).order_by(Point.step))
         return [SeriesPoint(step, value, value, value, kind) for step, value, kind in rows]
     width = (high - low) // max_points + 1
-    bucket = cast((Point.step - low) / width, Integer) if width > 1 else Point.step - low
+    bucket = (Point.step - low) // width
     rows_in_buckets = session.execute(
         select(
             func.max(Point.step),
