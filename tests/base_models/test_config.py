@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from studio.base_models import check_config, check_weight_files, read_config
 from studio.errors import InvalidInput
 
-GOOD = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 64, "rope_scaling": {"type": "linear"}}
+GOOD = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 64,
+    "rope_scaling": {"type": "linear"},
+}
 
 
 def test_a_plain_config_passes() -> None:
