@@ -27,10 +27,11 @@ class Model:
 
 @dataclass
 class Hub:
-    """What the server offers, and what it was asked for."""
+    """What the server offers, and what it was asked for; while `flowing` is clear, weights do not arrive."""
 
     models: dict[str, Model] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    flowing: threading.Event = field(default_factory=threading.Event)
     url: str = ""
 
     def add(self, model_id: str, files: dict[str, bytes], *, gated: bool = False) -> Model:
@@ -48,6 +49,7 @@ class Hub:
 def serve_hub() -> Iterator[Hub]:
     """Serve on a free port of loopback."""
     hub = Hub()
+    hub.flowing.set()
 
     class _Answer(_Route):
         offered = hub
@@ -59,6 +61,7 @@ def serve_hub() -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.flowing.set()
         server.shutdown()
         server.server_close()
         serving.join()
@@ -104,6 +107,8 @@ class _Route(BaseHTTPRequestHandler):
         if content is None:
             self._refuse(404, "EntryNotFound")
             return
+        if self.command == "GET" and name.endswith(".safetensors"):
+            self.offered.flowing.wait(60)
         headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
         self._send(200, content, headers)
 

@@ -185,6 +185,6 @@ def _run_program(order: Order, folder: Path) -> subprocess.CompletedProcess[str]
         env={**os.environ, **ENVIRONMENT},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )

@@ -42,10 +42,10 @@ class Worker:
         with reading(self._session_factory) as session:
             return session.get_one(Run, run_id)
 
-    def await_run(self, run_id: str, ready: Callable[[Run], bool], *, seconds: float = 30) -> Run:
+    def await_run(self, run_id: str, ready: Callable[[Run], bool], *, seconds: float = 90) -> Run:
         return _await(lambda: run if ready(run := self.read(run_id)) else None, seconds, self.log.read_text)
 
-    def await_log(self, text: str, *, seconds: float = 30) -> str:
+    def await_log(self, text: str, *, seconds: float = 90) -> str:
         return _await(lambda: log if text in (log := self.log.read_text()) else None, seconds, self.log.read_text)
 
     def family(self) -> set[int]:
@@ -256,7 +256,7 @@ def test_a_worker_that_cannot_start_says_why(
         env={**os.environ, **given},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
