@@ -1,0 +1,72 @@
+"""A studio as processes of its own: the website, and a worker if asked, on an empty data folder."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from studio.db import SessionFactory, make_engine, make_session_factory
+from studio.listening import listen, url_of
+from studio.migrate import upgrade
+from studio.settings import Settings
+from studio.storage import LocalStorage
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStudio:
+    """Where the studio answers, and its rows and files for a test to write to."""
+
+    url: str
+    settings: Settings
+    session_factory: SessionFactory
+    storage: LocalStorage
+
+
+@contextmanager
+def running_studio(redis_url: str, *, with_worker: bool) -> Iterator[LiveStudio]:
+    """The website, and a worker if asked, as processes of their own on an empty data folder."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    with tempfile.TemporaryDirectory(prefix="tw-browser-") as folder, ExitStack() as stack:
+        settings = Settings(data_dir=Path(folder), port=0, redis_url=redis_url)
+        upgrade(settings.sqlalchemy_url)
+        engine = make_engine(settings.sqlalchemy_url)
+        stack.callback(engine.dispose)
+        listening = stack.enter_context(listen(settings))
+        stack.enter_context(_process(settings, "app", f"--listen-fd={listening.fileno()}", keep=listening.fileno()))
+        if with_worker:
+            stack.enter_context(_process(settings, "worker"))
+        yield LiveStudio(
+            url=url_of(listening).rstrip("/"),
+            settings=settings,
+            session_factory=make_session_factory(engine),
+            storage=LocalStorage(settings.storage_dir),
+        )
+
+
+@contextmanager
+def _process(settings: Settings, module: str, *arguments: str, keep: int | None = None) -> Iterator[None]:
+    environment = os.environ | {
+        "TUNEWRIGHT_DATA_DIR": str(settings.data_dir),
+        "TUNEWRIGHT_REDIS_URL": str(settings.redis_url),
+    }
+    with (settings.data_dir / f"{module}.log").open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdout=log,
+            stderr=log,
+            cwd=settings.data_dir,
+            env=environment,
+            pass_fds=() if keep is None else (keep,),
+        )
+        try:
+            yield
+        finally:
+            child.terminate()
+            child.wait(30)

@@ -1,0 +1,232 @@
+"""Every page in both looks: readable by assistive technology, within the policy, and no wider than the screen."""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from studio import datasets, runs
+from studio.actors import LOCAL_ACTOR
+from studio.adapters import Adapter
+from studio.datasets import Receiver
+from studio.db import transaction
+from studio.queue import SilentQueue
+from studio.runs import Point, Run, RunEvent, SampleAnswer
+from tests.browser.live import LiveStudio, running_studio
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+SEVERE = """async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"]});
+  return found.violations.filter(v => ["serious", "critical"].includes(v.impact))
+    .map(v => v.id + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(" | "));
+}"""
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+PAGES = (
+    "/",
+    "/datasets",
+    "/datasets/new",
+    "/datasets/{dataset}",
+    "/runs",
+    "/runs/new?recipe=demo",
+    "/runs/{queued}",
+    "/runs/{running}",
+    "/runs/{succeeded}",
+    "/runs/{failed}",
+    "/adapters",
+    "/adapters/{adapter}",
+)
+STEPS = 60
+
+
+@pytest.fixture(scope="module")
+def live(redis_url: str) -> Iterator[LiveStudio]:
+    """A website without a worker."""
+    with running_studio(redis_url, with_worker=False) as studio:
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def ids(live: LiveStudio) -> dict[str, str]:
+    """Ids of a dataset, an adapter, and a run in each state."""
+    lines = b"".join(b'{"prompt": "Say %d", "completion": "<b>It is %d</b>"}\n' % (n, n) for n in range(30))
+    with Receiver(live.settings.uploads_dir, "numbers.jsonl", 1 << 20) as receiver:
+        receiver.write(lines)
+        upload = receiver.finish()
+    with transaction(live.session_factory) as session:
+        dataset = datasets.import_upload(session, LOCAL_ACTOR, upload, storage=live.storage, name="Numbers")
+    found = {"dataset": dataset.id}
+    for status in ("failed", "succeeded", "running", "queued"):
+        found[status] = _make_run(live, dataset, status)
+    with transaction(live.session_factory) as session:
+        adapter = _adapter(session.get_one(Run, found["succeeded"]))
+        session.add(adapter)
+        session.flush()
+        found["adapter"] = adapter.id
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_are_accessible_within_the_policy_and_fit_the_screen(
+    open_page: Callable[..., Page], complaints: list[str], live: LiveStudio, ids: dict[str, str], path: str, theme: str
+) -> None:
+    page = open_page(viewport={"width": 1280, "height": 860}, color_scheme=theme, reduced_motion="reduce")
+    page.goto(live.url + path.format(**ids))
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+
+    assert page.evaluate(SEVERE) == []
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 860})
+        assert page.evaluate(OVERFLOW) <= 0, width
+    assert complaints == []
+
+
+def test_the_look_switches_without_script(open_page: Callable[..., Page], live: LiveStudio) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{live.url}/datasets/new")
+
+    page.get_by_role("button", name="Dark look").click()
+
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert page.url == f"{live.url}/datasets/new"
+
+
+def test_the_chart_reads_by_keyboard_and_marks_what_is_not_finite(
+    open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(f"{live.url}/runs/{ids['failed']}")
+    chart = page.locator("#loss-chart")
+    expect(chart).to_have_attribute("data-points", f"{STEPS + 1} {STEPS // 20 + 1}")
+
+    chart.focus()
+    chart.press("Home")
+    expect(page.locator(".chart-reading").first).to_contain_text("Step 0: validation 3.100")
+    chart.press("End")
+    expect(page.locator(".chart-reading").first).to_contain_text(f"Step {STEPS + 1}: training NaN")
+    expect(page.locator('[data-latest="train/loss"]').first).to_have_text("NaN")
+
+
+def test_tabs_show_one_part_at_a_time(open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]) -> None:
+    page = open_page()
+    page.goto(f"{live.url}/runs/{ids['succeeded']}")
+    expect(page.locator("#answers")).to_be_visible()
+
+    page.get_by_role("link", name="Charts").click()
+
+    expect(page.locator("#answers")).to_be_hidden()
+    expect(page.locator("#charts [data-metrics='train/learning_rate']")).to_have_attribute("data-points", str(STEPS))
+
+
+def test_the_plan_follows_the_form(open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]) -> None:
+    page = open_page()
+    page.goto(f"{live.url}/runs/new?dataset={ids['dataset']}")
+
+    page.get_by_label("Batch size").fill("2")
+    page.get_by_label("Gradient accumulation").fill("8")
+    expect(page.locator("#plan")).to_contain_text("2 x 8 = 16")
+    page.locator('[name="method.kind"][value=full]').check()
+    expect(page.locator("#plan")).to_contain_text("1e-5")
+    page.get_by_label("Batch size").fill("0")
+    expect(page.locator("#plan")).to_contain_text("greater than or equal to 1")
+
+
+def test_only_the_fields_of_the_chosen_method_are_shown_even_without_script(
+    open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]
+) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{live.url}/runs/new?dataset={ids['dataset']}")
+    expect(page.get_by_label("Virtual tokens")).to_be_hidden()
+
+    page.locator('[name="method.kind"][value=prompt_tuning]').check()
+
+    expect(page.get_by_label("Virtual tokens")).to_be_visible()
+    expect(page.get_by_label("Rank", exact=True)).to_have_count(3)
+    expect(page.get_by_label("Rank", exact=True).first).to_be_hidden()
+
+
+def test_a_refused_form_puts_the_focus_on_the_first_wrong_field(
+    open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(f"{live.url}/runs/new?dataset={ids['dataset']}")
+    page.get_by_label("Epochs").fill("0")
+
+    page.locator("#launch-form").get_by_role("button", name="Launch run").click()
+
+    expect(page.get_by_label("Epochs")).to_be_focused()
+    expect(page.get_by_label("Epochs")).to_have_value("0")
+
+
+def test_the_chosen_file_survives_the_question_for_columns(
+    open_page: Callable[..., Page], live: LiveStudio, tmp_path: Path
+) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("left,right\n" + "a,b\n" * 6)
+    page = open_page()
+    page.goto(f"{live.url}/datasets/new")
+    page.get_by_label("Choose a file").set_input_files(file)
+    page.get_by_role("button", name="Upload and check").click()
+
+    page.get_by_label("Prompt").select_option("left")
+    page.get_by_label("Completion").select_option("right")
+    page.get_by_role("button", name="Upload and check").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("table")
+    expect(page.locator("#dataset-rows article")).to_have_count(6)
+
+
+def _make_run(live: LiveStudio, dataset: datasets.Dataset, status: str) -> str:
+    version = dataset.latest
+    data = {"dataset_version_id": version.id, "sha256": version.sha256, "split": version.split}
+    spec = runs.validate_spec({"data": data, "hyperparameters": {"max_steps": STEPS}})
+    with transaction(live.session_factory) as session:
+        run = runs.launch(
+            session, LOCAL_ACTOR, spec, queue=SilentQueue(), settings=live.settings, name=f"A run that is {status}"
+        )
+        if status != "queued":
+            run.status, run.epoch, run.step, run.best_step = status, 1, STEPS, STEPS
+            run.phase = "training" if status == "running" else "done"
+            run.started_at = run.created_at
+            run.finished_at = run.created_at if status != "running" else None
+            run.failure_kind = "non_finite" if status == "failed" else None
+            session.add_all(_measured(run, status))
+        return run.id
+
+
+def _measured(run: Run, status: str) -> list[object]:
+    losses = [("train/loss", step, 3 * math.exp(-step / 30), "num") for step in range(1, STEPS + 1)]
+    rates = [("train/learning_rate", step, 1e-4, "num") for step in range(1, STEPS + 1)]
+    validations = [("eval/loss", step, 0.1 + 3 * math.exp(-step / 30), "num") for step in range(0, STEPS + 1, 20)]
+    broken = [("train/loss", STEPS + 1, None, "nan")] if status == "failed" else []
+    points: list[object] = [
+        Point(run_id=run.id, name=name, step=step, epoch=1, value=value, kind=kind, seq=100 + seq)
+        for seq, (name, step, value, kind) in enumerate([*losses, *rates, *validations, *broken])
+    ]
+    texts = {"prompt": "<b>Say 3</b>", "expected": "It is 3", "answer": "It is"}
+    answer = SampleAnswer(run_id=run.id, step=STEPS, position=0, epoch=1, row_number=3, **texts)
+    warning = RunEvent(run_id=run.id, seq=9000, epoch=1, kind="warning", message="2 rows were cut.")
+    return [*points, answer, warning]
+
+
+def _adapter(run: Run) -> Adapter:
+    return Adapter(
+        owner_id=LOCAL_ACTOR.id,
+        run_id=run.id,
+        name=run.name,
+        kind="adapter",
+        method=run.method,
+        base_model=run.base_model,
+        base_revision=None,
+        step=STEPS,
+        validation_loss=0.5,
+        trained_parameters=1000,
+        sha256="ab" * 32,
+        size_bytes=1_600_000,
+        storage_key="adapters/none.zip",
+        files=[{"name": "adapter_model.safetensors", "size_bytes": 1_590_000, "sha256": "cd" * 32}],
+    )
