@@ -57,6 +57,4 @@ def test_every_answer_is_json_with_the_three_keys() -> None:
 
 
 def test_no_slot_is_left_open_in_a_message() -> None:
-    assert not [
-        user for _, user, _ in read_conversations() if "{" in user["content"] or "  " in user["content"]
-    ]
+    assert not [user for _, user, _ in read_conversations() if "{" in user["content"] or "  " in user["content"]]
