@@ -126,7 +126,7 @@ def test_a_hint_starts_a_run_at_once(start_worker: StartWorker, make_run: MakeRu
     worker.await_run(run.id, lambda run: run.status == "succeeded")
 
     # The clock alone would find it after up to 30 s.
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
 
 
 @on_sqlite
@@ -175,7 +175,7 @@ def test_sigterm_hands_the_run_back_and_leaves_no_process(
     worker.process.terminate()
     exit_code = worker.process.wait(15)
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
     assert (exit_code, worker.read(run.id).status) == (0, "queued")
     assert len(family) >= 4
     _await_gone(family)
