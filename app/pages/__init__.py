@@ -9,4 +9,4 @@ router = APIRouter(include_in_schema=False)
 for module in (home, demo, theme, datasets, launch, runs, run, adapters):
     router.include_router(module.router)
 
-__all__ = ["router"]
+__all__ = ["adapters", "datasets", "demo", "home", "launch", "router", "run", "runs", "theme"]
