@@ -6,8 +6,10 @@ network. Only the standard library, and readable by an older Python, which is re
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -98,13 +100,26 @@ def vendor_frontend() -> None:
     """Fetch the front-end packages by package-lock.json and copy their files to where the website serves them."""
     key = _hash(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "scripts" / "vendor_frontend.py")
     stamp = ROOT / "node_modules" / ".set-up"
-    if _read(stamp) == key and (ROOT / "app/static/vendor/MANIFEST.json").exists():
+    if _read(stamp) == key and _vendored_is_whole():
         return
     step = "Front-end packages (npm)"
     remedy = "check the network, then run the same command again."
     _run(step, [*_npm(), "ci", "--ignore-scripts"], remedy)
     _run("Front-end files", [str(PYTHON), "scripts/vendor_frontend.py"], "delete node_modules, try again.")
     stamp.write_text(key)
+
+
+def _vendored_is_whole() -> bool:
+    folder = ROOT / "app" / "static" / "vendor"
+    manifest = folder / "MANIFEST.json"
+    if not manifest.exists():
+        return False
+    return all(_sha384(folder / entry["file"]) == entry["sha384"] for entry in json.loads(manifest.read_text()))
+
+
+def _sha384(file: Path) -> str:
+    content = file.read_bytes() if file.exists() else b""
+    return base64.b64encode(hashlib.sha384(content).digest()).decode()
 
 
 def _npm() -> list[str]:
