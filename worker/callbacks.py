@@ -77,7 +77,9 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         for the first evaluation, which takes as long as several steps.
         """
         if state.global_step == 0:
-            self._tell(1, {"train/loss": self._first_loss()})
+            first = {"train/loss": self._first_loss()}
+            self._tell(1, first)
+            _refuse_non_finite(1, first)
             self.measure(0)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any) -> None:

@@ -5,6 +5,7 @@ It talks to nobody: it reads `assignment.json`, appends to `events.jsonl` and ne
 
 import functools
 import logging
+import shutil
 import sys
 import traceback
 import warnings
@@ -181,7 +182,8 @@ def export(
         validation_rows=len(data.validation.rows),
     )
     target = folder / EXPORT_FOLDER
-    target.mkdir(exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
     write_weights(loaded.model, assignment, target, start)
     write_tokenizer(loaded.tokenizer, assignment, target)
     write_papers(target, assignment, outcome, hardware, reporter.points)

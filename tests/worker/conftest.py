@@ -56,6 +56,13 @@ def save_tokenizer(folder: Path, chat_template: str | None = CHATML) -> PreTrain
     return tokenizer
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train tiny models on one thread: with two, on busy cores, threads wait for each other 5 times as long."""
+    if request.node.get_closest_marker("training"):
+        monkeypatch.setattr("worker.hardware.available_cores", lambda: 1)
+
+
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of 2 layers and 64 hidden units with random weights."""
