@@ -1,16 +1,17 @@
 """The base models on offer: a curated list, the bundled demo, and folders under the configured models root."""
 
 import json
+import math
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel as Pydantic
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 
 from studio.base_models.architectures import ARCHITECTURES
 from studio.base_models.config import check_weight_files, read_config
@@ -65,8 +66,7 @@ def demo_folder() -> Path:
 
 def list_base_models(models_root: Path | None) -> list[BaseModelFacts]:
     """Everything the launch form offers by name."""
-    demo = [_facts_from_folder(DEMO_ID, demo_folder())] if demo_folder().is_dir() else []
-    return [*demo, *_folders(models_root), *curated()]
+    return [*_usable([(DEMO_ID, demo_folder())]), *_usable(_folders(models_root)), *curated()]
 
 
 def get_base_model(base_model_id: str, models_root: Path | None) -> BaseModelFacts:
@@ -104,20 +104,36 @@ def is_local(base_model_id: str) -> bool:
     return base_model_id == DEMO_ID or base_model_id.startswith(FOLDER_PREFIX)
 
 
-def _folders(models_root: Path | None) -> Sequence[BaseModelFacts]:
-    if models_root is None or not models_root.is_dir():
+def _folders(models_root: Path | None) -> list[tuple[str, Path]]:
+    """The folders under the models root, by their ids."""
+    try:
+        folders = sorted(models_root.iterdir()) if models_root else []
+    except OSError:
         return []
-    found = []
-    for folder in sorted(models_root.iterdir()):
-        if folder.is_dir() and FOLDER_NAME_PATTERN.fullmatch(folder.name):
-            try:
-                found.append(_facts_from_folder(FOLDER_PREFIX + folder.name, folder))
-            except InvalidInput:
-                continue
-    return found
+    return [(FOLDER_PREFIX + folder.name, folder) for folder in folders if FOLDER_NAME_PATTERN.fullmatch(folder.name)]
+
+
+def _usable(folders: Sequence[tuple[str, Path]]) -> Iterator[BaseModelFacts]:
+    """The facts of those that are whole: one broken folder must not take the others from the list."""
+    for base_model_id, folder in folders:
+        try:
+            yield _facts_from_folder(base_model_id, folder)
+        except InvalidInput:
+            continue
 
 
 def _facts_from_folder(base_model_id: str, folder: Path) -> BaseModelFacts:
+    """Read a folder; raises InvalidInput for whatever is wrong with it."""
+    try:
+        return _read_facts(base_model_id, folder)
+    except OSError as error:
+        raise InvalidInput(f"The folder of the base model cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        wrong = ", ".join(str(problem["loc"][0]) for problem in error.errors())
+        raise InvalidInput(f"The base model's config.json has unusual values for {wrong}.") from error
+
+
+def _read_facts(base_model_id: str, folder: Path) -> BaseModelFacts:
     config = read_config(folder)
     check_weight_files(folder)
     demo = base_model_id == DEMO_ID
@@ -157,14 +173,10 @@ def _safetensors_header(path: Path) -> dict[str, Any]:
 
 
 def _count_in_header(header: dict[str, Any]) -> int:
-    total = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            count = 1
-            for length in tensor["shape"]:
-                count *= int(length)
-            total += count
-    return total
+    try:
+        return sum(math.prod(map(int, header[name]["shape"])) for name in header.keys() - {"__metadata__"})
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput("A safetensors file of the base model names a tensor without its shape.") from error
 
 
 def _guess_type(name: str) -> str:

@@ -1,12 +1,14 @@
 """What is on offer as a base model."""
 
 import json
+import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from studio.base_models import ARCHITECTURES, curated, get_base_model, list_base_models, model_folder
+from studio.base_models import ARCHITECTURES, catalogue, curated, get_base_model, list_base_models, model_folder
 from studio.errors import InvalidInput
 
 
@@ -52,6 +54,46 @@ def test_a_folder_that_is_no_model_is_not_offered(tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("x")
 
     assert [facts.id for facts in list_base_models(tmp_path) if facts.id.startswith("folder:")] == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "config.json").unlink(),
+        lambda folder: (folder / "config.json").write_text("{"),
+        lambda folder: (folder / "config.json").write_text('{"model_type": "llama", "hidden_size": "wide"}'),
+        lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe"),
+        lambda folder: (folder / "model.safetensors").unlink(),
+        lambda folder: (folder / "model.safetensors").write_bytes(b""),
+        lambda folder: (folder / "model.safetensors").write_bytes(struct.pack("<Q", 12) + b'{"w": {"a":'),
+        lambda folder: (folder / "model.safetensors").write_bytes(struct.pack("<Q", 9) + b'{"w": {}}'),
+        lambda folder: (folder / "model.safetensors").write_bytes(struct.pack("<Q", 8) + b'{"w": 1}'),
+        lambda folder: (folder / "model.safetensors").write_bytes(struct.pack("<Q", 18) + b'{"w":{"shape":"x"}}'),
+        lambda folder: ((folder / "model.safetensors").unlink(), (folder / "model.safetensors").mkdir()),
+        lambda folder: ((folder / "model.safetensors").unlink(), (folder / "model.safetensors").symlink_to("gone")),
+        shutil.rmtree,
+    ],
+)
+def test_a_broken_folder_or_demo_takes_only_itself_from_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], object]
+) -> None:
+    broken, demo = make_folder(tmp_path, "broken"), make_folder(tmp_path, "demo-base-model")
+    monkeypatch.setattr(catalogue, "demo_folder", lambda: demo)
+    make_folder(tmp_path, "whole")
+    assert "demo" in [facts.id for facts in list_base_models(tmp_path)]
+    spoil(broken)
+    spoil(demo)
+
+    offered = [facts.id for facts in list_base_models(tmp_path)]
+
+    assert offered == ["folder:whole", *(facts.id for facts in curated())]
+    for name in ("demo", "folder:broken"):
+        with pytest.raises(InvalidInput):
+            get_base_model(name, tmp_path)
+
+
+def test_a_models_root_that_is_gone_offers_the_rest(tmp_path: Path) -> None:
+    assert set(curated()) <= set(list_base_models(tmp_path / "gone"))
 
 
 @pytest.mark.parametrize("name", ["../etc", "/etc", "a/b", "", "..", "nothing-there", "a\x00b"])
