@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from studio.runs import Run, SeriesPoint, read_series, series_names
+from studio.runs import MAX_POINTS, Run, SeriesPoint, read_series, series_names
 
 _TABLE_ROWS = 500
 
@@ -43,13 +43,15 @@ class LossRow:
     best: bool
 
 
-def series_of(session: Session, run: Run) -> dict[str, list[list[Any]]]:
+def series_of(
+    session: Session, run: Run, *, first_step: int = 0, last_step: int | None = None, max_points: int = MAX_POINTS
+) -> dict[str, list[list[Any]]]:
     """All histories: name -> [step, value or None, low, high, kind]."""
+    wanted = {"first_step": first_step, "last_step": last_step, "max_points": max_points}
     return {
-        name: [
-            [point.step, point.value, point.low, point.high, point.kind] for point in read_series(session, run, name)
-        ]
+        name: [[point.step, point.value, point.low, point.high, point.kind] for point in points]
         for name in series_names(session, run)
+        if (points := read_series(session, run, name, **wanted))  # type: ignore[arg-type]
     }
 
 

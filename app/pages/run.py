@@ -2,9 +2,9 @@
 
 import csv
 import io
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,7 @@ from app.render import render
 from studio import adapters, runs
 
 router = APIRouter(prefix="/runs/{run_id}")
+_LAST_STEP = 2**31 - 1
 
 
 @router.get("")
@@ -67,10 +68,21 @@ def download_log(
 
 
 @router.get("/series")
-def show_series(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> JSONResponse:
-    """Every metric's history for the charts: `[step, value or null, low, high, kind]`."""
+def show_series(
+    run_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    first_step: Annotated[int, Query(alias="from", ge=0, le=_LAST_STEP)] = 0,
+    last_step: Annotated[int | None, Query(alias="to", ge=0, le=_LAST_STEP)] = None,
+    points: Annotated[int, Query(ge=1, le=runs.MAX_POINTS)] = runs.MAX_POINTS,
+) -> JSONResponse:
+    """Every metric's history between two steps: `[step, value or null, low, high, kind]`; `attempt` measured it."""
     run = runs.get_run(session, actor, run_id)
-    body = {"series": series_of(session, run), "best_step": run.best_step, "total_steps": run.total_steps}
+    body = {
+        "series": series_of(session, run, first_step=first_step, last_step=last_step, max_points=points),
+        "attempt": runs.measured_attempt(session, run),
+        "best_step": run.best_step,
+    }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 

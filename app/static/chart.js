@@ -1,10 +1,8 @@
-// Draws a run's metrics with uPlot. The histories come from /series once, then points arrive over the stream and
-// overwrite by (name, step), so that a point that is sent twice is drawn once.
-import { store, latest } from "./series.js";
+// One chart of a run's metrics, drawn with uPlot. Dragging over it shows a range in detail.
+import { Series, askForSeries } from "./series.js";
 
 const NAMES = { "train/loss": "training", "eval/loss": "validation", "train/mean_token_accuracy": "training", "eval/mean_token_accuracy": "validation" };
 const ANNOUNCE_AFTER_MS = 180;
-const ASK_AFTER_MS = 12_000;
 
 function color(name) {
   const probe = document.createElement("span");
@@ -15,7 +13,7 @@ function color(name) {
   return value;
 }
 
-function written(value) {
+export function written(value) {
   if (value == null) return "–";
   const size = Math.abs(value);
   if (size >= 1000) return Math.round(value).toLocaleString("en");
@@ -35,13 +33,17 @@ function smoothed(values, weight) {
   });
 }
 
-class Chart {
-  constructor(element) {
+export class Chart {
+  constructor(element, series) {
     this.element = element;
+    this.series = series;
+    this.detail = null;
     this.reading = element.parentElement.querySelector(".chart-reading");
     this.metrics = element.dataset.metrics.split(" ");
     this.weight = Number(element.dataset.smooth || 0);
-    this.zoomed = false;
+    this.wholeButton = element.parentElement.querySelector("[data-whole]");
+    this.wholeButton.addEventListener("click", () => { this.showWhole(); element.focus(); });
+    element.addEventListener("dblclick", () => this.showWhole());
     new ResizeObserver(() => this.resize()).observe(element);
     element.addEventListener("keydown", (event) => this.move(event));
     element.addEventListener("mouseleave", () => this.say(""));
@@ -50,11 +52,35 @@ class Chart {
 
   draw() {
     const data = this.data();
-    this.element.dataset.points = this.metrics.map((name) => store.points(name).length).join(" ");
+    this.element.dataset.points = this.metrics.map((name) => this.series.points(name).length).join(" ");
     if (!data[0].length || !this.element.clientWidth) return;
     this.element.querySelector(".chart-waiting")?.remove();
-    if (this.plot) this.plot.setData(data, !this.zoomed);
-    else this.plot = new uPlot(this.options(), data, this.element);
+    this.plot ??= new uPlot(this.options(), data, this.element);
+    this.plot.batch(() => {
+      this.plot.setData(data, !this.detail);
+      // Also tells uPlot which of the new points are in sight.
+      if (this.detail) this.plot.setScale("x", this.range);
+    });
+  }
+
+  // The histories are thinned to what a chart has pixels for; a range of them has room for every point.
+  async showRange(plot) {
+    const { left, width } = plot.select;
+    const from = Math.max(0, Math.floor(plot.posToVal(left, "x")));
+    const to = Math.max(from + 1, Math.ceil(plot.posToVal(left + width, "x")));
+    const body = await askForSeries(this.element.dataset.chart, from, to);
+    if (!body) return;
+    this.range = { min: from, max: to };
+    this.detail = new Series();
+    this.detail.take(body);
+    this.wholeButton.hidden = false;
+    this.draw();
+  }
+
+  showWhole() {
+    this.detail = null;
+    this.wholeButton.hidden = true;
+    this.draw();
   }
 
   rebuild() {
@@ -73,6 +99,7 @@ class Chart {
   }
 
   data() {
+    const store = this.detail ?? this.series;
     const steps = store.steps(this.metrics);
     const columns = [steps];
     for (const name of this.metrics) {
@@ -106,7 +133,7 @@ class Chart {
       series,
       padding: [12, 12, 0, 0],
       legend: { show: false },
-      cursor: { y: false, points: { size: 8 } },
+      cursor: { y: false, points: { size: 8 }, drag: { x: true, y: false, dist: 8 } },
       scales: { x: { time: false }, y: { range: (plot, low, high) => uPlot.rangeNum(low, high, 0.1, true) } },
       axes: [
         { ...axis, label: "Step", size: 30, space: 60, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5] },
@@ -115,7 +142,7 @@ class Chart {
       hooks: {
         draw: [(plot) => this.mark(plot)],
         setCursor: [(plot) => this.read(plot.cursor.idx)],
-        setScale: [(plot, key) => { if (key === "x") this.zoomed = isZoomed(plot); }],
+        setSelect: [(plot) => this.showRange(plot)],
       },
     };
   }
@@ -127,7 +154,7 @@ class Chart {
     ctx.save();
     ctx.lineWidth = 2.5 * ratio;
     if (this.metrics.includes("eval/loss")) {
-      const best = store.best();
+      const best = this.series.best();
       if (best) {
         ctx.strokeStyle = color("series-best");
         ctx.beginPath();
@@ -138,7 +165,7 @@ class Chart {
     ctx.strokeStyle = ctx.fillStyle = color("bad");
     ctx.font = `${12 * ratio}px system-ui, sans-serif`;
     ctx.textAlign = "center";
-    for (const { step, word } of store.notFinite(this.metrics)) {
+    for (const { step, word } of this.series.notFinite(this.metrics)) {
       const x = plot.valToPos(step, "x", true);
       const y = plot.bbox.top + 10 * ratio;
       const arm = 4 * ratio;
@@ -166,7 +193,7 @@ class Chart {
     if (place == null) return this.say("");
     const step = this.plot.data[0][place];
     const parts = this.metrics
-      .map((name) => [NAMES[name] ?? "", store.text(name, step, written)])
+      .map((name) => [NAMES[name] ?? "", (this.detail ?? this.series).text(name, step, written)])
       .filter(([, text]) => text !== null)
       .map(([name, text]) => `${name} ${text}`.trim());
     return this.say(`Step ${step.toLocaleString("en")}: ${parts.join(", ")}`);
@@ -184,55 +211,3 @@ function tickText(value) {
   if (size >= 1000) return value.toLocaleString("en");
   return size < 0.001 ? value.toExponential(0) : String(Number(value.toPrecision(4)));
 }
-
-function isZoomed(plot) {
-  const steps = plot.data[0];
-  const { min, max } = plot.scales.x;
-  return min != null && steps.length > 1 && (min > steps[0] || max < steps.at(-1));
-}
-
-function showLatest() {
-  for (const place of document.querySelectorAll("[data-latest]")) {
-    const text = latest(place.dataset.latest, written);
-    if (text !== null) place.textContent = text;
-  }
-}
-
-const charts = [...document.querySelectorAll("[data-chart]")].map((element) => new Chart(element));
-let drawing = 0;
-
-function redraw() {
-  cancelAnimationFrame(drawing);
-  drawing = requestAnimationFrame(() => {
-    showLatest();
-    for (const chart of charts) chart.draw();
-  });
-}
-
-async function reload() {
-  const response = await fetch(charts[0].element.dataset.chart, { headers: { Accept: "application/json" } });
-  if (!response.ok) return;
-  store.replace(await response.json());
-  redraw();
-}
-
-const live = document.getElementById("run-live");
-let heard = performance.now();
-live?.addEventListener("points", (event) => {
-  heard = performance.now();
-  store.add(JSON.parse(event.detail.data));
-  redraw();
-});
-live?.addEventListener("reset", reload);
-// A stream that was cut may have missed what SQL holds.
-live?.addEventListener("htmx:sse:after:connection", reload);
-
-// The stream may be down for long, or Redis be gone: then the histories are asked for, and once more at the end.
-const isOver = () => ["succeeded", "failed", "cancelled"].includes(document.getElementById("run-status").dataset.status);
-const asking = live && setInterval(() => {
-  if (isOver()) clearInterval(asking);
-  if (!isOver() && performance.now() - heard < ASK_AFTER_MS) return;
-  heard = performance.now();
-  reload();
-}, ASK_AFTER_MS / 4);
-if (charts.length) reload();

@@ -33,7 +33,7 @@ from studio.runs.models import Point, Run, RunEvent, SampleAnswer
 from studio.runs.plan import Plan, make_plan
 from studio.runs.recipes import RECIPES, Recipe, get_recipe
 from studio.runs.recorder import record
-from studio.runs.series import MAX_POINTS, SeriesPoint, read_series, series_names
+from studio.runs.series import MAX_POINTS, SeriesPoint, measured_attempt, read_series, series_names
 from studio.runs.spec import RunSpec, errors_by_field, spec_from_yaml, validate_spec
 from studio.runs.status import ACTIVE, TERMINAL
 
@@ -71,6 +71,7 @@ __all__ = [
     "launch",
     "list_runs",
     "make_plan",
+    "measured_attempt",
     "parse_event",
     "preview",
     "queue_position",

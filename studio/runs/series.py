@@ -27,6 +27,11 @@ def series_names(session: Session, run: Run) -> list[str]:
     return sorted(session.scalars(rows))
 
 
+def measured_attempt(session: Session, run: Run) -> int | None:
+    """The attempt that the histories are of; None before the first point."""
+    return session.scalar(select(func.max(Point.epoch)).where(Point.run_id == run.id))
+
+
 def read_series(
     session: Session,
     run: Run,

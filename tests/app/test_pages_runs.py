@@ -285,6 +285,26 @@ def test_series_keep_what_is_not_finite(
     ]
 
 
+def test_series_give_a_range_with_the_attempt_that_measured_it(
+    client: TestClient, make_run: Callable[..., Run], session_factory: SessionFactory
+) -> None:
+    run = make_run("Long")
+    assert client.get(f"/runs/{run.id}/series").json()["attempt"] is None
+    add_points(session_factory, run, [("train/loss", step, 1.0, "num") for step in range(1, 41)])
+
+    def steps(query: str) -> list[int]:
+        body = client.get(f"/runs/{run.id}/series?{query}").json()
+        assert body["attempt"] == 1
+        return [point[0] for point in body["series"].get("train/loss", [])]
+
+    assert steps("from=38") == [38, 39, 40]
+    assert steps("from=2&to=4") == [2, 3, 4]
+    assert steps("from=41") == []
+    assert steps("points=4") == [10, 20, 30, 40]
+    for query in ("from=-1", "from=x", "points=0", "points=100000", f"to={2**40}"):
+        assert client.get(f"/runs/{run.id}/series?{query}").status_code == 422
+
+
 def test_the_table_twin_pairs_the_losses(
     client: TestClient, make_run: Callable[..., Run], session_factory: SessionFactory
 ) -> None:

@@ -1,6 +1,7 @@
 """A studio as processes of its own: the website, and a worker if asked, on an empty data folder."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,25 @@ class LiveStudio:
     settings: Settings
     session_factory: SessionFactory
     storage: LocalStorage
+    website: "Website"
+
+
+class Website:
+    """The website's process on a socket that outlives it, as under the supervisor."""
+
+    def __init__(self, settings: Settings, listening: socket.socket) -> None:
+        self._settings = settings
+        self._listening = listening
+        self._running = ExitStack()
+
+    def start(self) -> None:
+        """Start it; connections wait in the socket until it accepts them."""
+        number = self._listening.fileno()
+        self._running.enter_context(_process(self._settings, "app", f"--listen-fd={number}", keep=number))
+
+    def stop(self) -> None:
+        """End it and wait for its end."""
+        self._running.close()
 
 
 @contextmanager
@@ -39,7 +59,9 @@ def running_studio(redis_url: str, *, with_worker: bool) -> Iterator[LiveStudio]
         engine = make_engine(settings.sqlalchemy_url)
         stack.callback(engine.dispose)
         listening = stack.enter_context(listen(settings))
-        stack.enter_context(_process(settings, "app", f"--listen-fd={listening.fileno()}", keep=listening.fileno()))
+        website = Website(settings, listening)
+        website.start()
+        stack.callback(website.stop)
         if with_worker:
             stack.enter_context(_process(settings, "worker"))
         yield LiveStudio(
@@ -47,6 +69,7 @@ def running_studio(redis_url: str, *, with_worker: bool) -> Iterator[LiveStudio]
             settings=settings,
             session_factory=make_session_factory(engine),
             storage=LocalStorage(settings.storage_dir),
+            website=website,
         )
 
 

@@ -111,6 +111,35 @@ def test_the_chart_reads_by_keyboard_and_marks_what_is_not_finite(
     expect(page.locator('[data-latest="train/loss"]').first).to_have_text("NaN")
 
 
+def test_dragging_over_the_chart_shows_a_range_and_the_button_the_whole(
+    open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(f"{live.url}/runs/{ids['succeeded']}")
+    chart, whole = page.locator("#loss-chart"), page.get_by_role("button", name="Whole run")
+    chart.locator("canvas").wait_for()
+    over = chart.locator(".u-over").bounding_box()
+    assert over is not None
+    height = over["y"] + over["height"] / 2
+
+    with page.expect_response(lambda answer: "to=" in answer.url) as detail:
+        page.mouse.move(over["x"] + over["width"] * 0.5, height)
+        page.mouse.down()
+        page.mouse.move(over["x"] + over["width"] * 0.75, height, steps=4)
+        page.mouse.up()
+    steps = [point[0] for point in detail.value.json()["series"]["train/loss"]]
+    assert 28 <= steps[0] <= 32 and 43 <= steps[-1] <= 47
+    expect(whole).to_be_visible()
+    page.mouse.move(0, 0)
+    chart.press("Home")
+    expect(page.locator(".chart-reading").first).to_contain_text(f"Step {steps[0]}:")
+
+    whole.click()
+    expect(whole).to_be_hidden()
+    chart.press("End")
+    expect(page.locator(".chart-reading").first).to_contain_text(f"Step {STEPS}:")
+
+
 def test_tabs_show_one_part_at_a_time(open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]) -> None:
     page = open_page()
     page.goto(f"{live.url}/runs/{ids['succeeded']}")
