@@ -1,6 +1,7 @@
 """Turns a template and its context into a response; the words for numbers, sizes and times live here."""
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
@@ -71,7 +72,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(asset=asset, icon=icon, status_icons=STATUS_ICONS, methods=METHODS)
+    made.globals.update(asset=asset, sri=sri, icon=icon, status_icons=STATUS_ICONS, methods=METHODS)
     made.filters.update(
         ago=ago,
         moment=moment,
@@ -92,6 +93,20 @@ def asset(path: str) -> str:
     content = resources.files("app").joinpath("static", path)
     digest = hashlib.sha256(content.read_bytes()).hexdigest()[:10] if content.is_file() else "missing"
     return f"/static/{path}?v={digest}"
+
+
+def sri(path: str) -> Markup:
+    """The `integrity` attribute of a vendored file, which set-up hashed; nothing for a file that it did not bring."""
+    known = _vendored_hashes().get(path.removeprefix("vendor/"))
+    return Markup(' integrity="sha384-{}"').format(known) if known else Markup("")
+
+
+@lru_cache(maxsize=1)
+def _vendored_hashes() -> dict[str, str]:
+    """SHA-384 in base64 by file name, as scripts/vendor_frontend.py wrote them."""
+    manifest = resources.files("app").joinpath("static", "vendor", "MANIFEST.json")
+    entries = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
+    return {entry["file"]: entry["sha384"] for entry in entries}
 
 
 def icon(name: str) -> Markup:
