@@ -20,6 +20,8 @@ from studio.methods import METHODS, MethodBase
 from studio.runs import Plan, RunSpec
 
 DATASET_FIELD = "data.dataset_version_id"
+# Which dataset the drawn split is of; when another one is chosen, the split follows.
+SPLIT_OF_FIELD = "split_of"
 _DEFAULT_METHOD = "qlora"
 _DATASETS_SHOWN = 200
 
@@ -44,6 +46,7 @@ class Draft:
     errors: Mapping[str, str]
     message: str = ""
     recipe: str | None = None
+    split_follows: bool = False
 
     @property
     def state(self) -> FormState:
@@ -129,6 +132,7 @@ class Draft:
             "base_model": self.base_model,
             "method": METHODS.get(self.method_kind),
             "recipes": runs.RECIPES,
+            "is_fragment": False,
             "key": self.values.get("idempotency_key") or new_id("key"),
         }
 
@@ -144,13 +148,16 @@ def make_draft(
     *,
     error: InvalidInput | None = None,
     recipe: str | None = None,
+    split_follows: bool = False,
 ) -> Draft:
-    """A form with these values; a recipe's parts go over them."""
+    """A form with these values; a recipe's parts go over them, and so does a newly chosen dataset's split if asked."""
     found = datasets.list_datasets(session, actor, limit=_DATASETS_SHOWN)
     known = runs.get_recipe(recipe) if recipe else None
     values = {"method.kind": _DEFAULT_METHOD} | dict(values) | (flat(known.parts) if known else {})
     if DATASET_FIELD not in values and len(found) == 1:
         values |= dataset_values(found[0])
+    split = _split_of_other_dataset(values, found) if split_follows else {}
+    values |= split
     return Draft(
         values=values,
         datasets=found,
@@ -159,6 +166,7 @@ def make_draft(
         errors=error.fields if error else {},
         message=error.message if error else "",
         recipe=known.id if known else None,
+        split_follows=bool(split),
     )
 
 
@@ -171,6 +179,15 @@ def starting_values(session: Session, actor: Actor, request: Request) -> dict[st
     if dataset_id := request.query_params.get("dataset"):
         values |= dataset_values(datasets.get_dataset(session, actor, dataset_id))
     return values
+
+
+def _split_of_other_dataset(values: Mapping[str, str], found: list[Dataset]) -> dict[str, str]:
+    """The stored split of the chosen version, when the form shows that of another."""
+    chosen = values.get(DATASET_FIELD, "")
+    if values.get(SPLIT_OF_FIELD, chosen) == chosen:
+        return {}
+    version = next((known for dataset in found for known in dataset.versions if known.id == chosen), None)
+    return flat({"data": {"split": version.split}}) if version else {}
 
 
 def dataset_values(dataset: Dataset) -> dict[str, str]:

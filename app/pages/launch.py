@@ -62,9 +62,12 @@ def launch_run(
 def preview_run(
     request: Request, form: FormValues, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> HTMLResponse:
-    """What the form comes to: the card alone for htmx, the whole form without."""
-    draft = make_draft(session, actor, services, form, recipe=request.query_params.get("recipe"))
-    return render(request, "runs/_plan.html" if is_fragment_request(request) else "runs/new.html", draft.context())
+    """What the form comes to: the card alone for htmx, with a newly chosen dataset's split; else the whole form."""
+    recipe = request.query_params.get("recipe")
+    draft = make_draft(session, actor, services, form, recipe=recipe, split_follows=True)
+    is_fragment = is_fragment_request(request)
+    context = draft.context() | {"is_fragment": is_fragment}
+    return render(request, "runs/_plan.html" if is_fragment else "runs/new.html", context)
 
 
 @router.post("/spec.yaml")

@@ -57,14 +57,17 @@ function advanced() {
     if (!event.target.matches("[data-view]")) return;
     for (const part of parts()) part.open = event.target.value === "advanced";
   });
-  document.addEventListener("input", (event) => {
-    const part = event.target.closest("details.advanced");
-    if (!part) return;
+  const count = (part) => {
     const inputs = [...part.querySelectorAll("[data-default]")];
     const changed = inputs.filter((input) => valueOf(input) !== input.dataset.default).length;
     const words = changed === 1 ? "1 differs from the default" : `${changed} differ from the default`;
     part.querySelector("[data-changed-count]").textContent = changed ? words : "";
+  };
+  document.addEventListener("input", (event) => {
+    const part = event.target.closest("details.advanced");
+    if (part) count(part);
   });
+  document.addEventListener("htmx:after:swap", () => { for (const part of parts()) count(part); });
 }
 
 function valueOf(input) {

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, event
 
-from studio import runs
+from studio import datasets, runs
 from studio.actors import LOCAL_ACTOR
 from studio.adapters import Adapter
 from studio.datasets import DatasetVersion
@@ -364,3 +364,41 @@ def test_no_page_asks_for_what_the_policy_forbids(
 
     for path in ("/", "/datasets", "/datasets/new", "/runs", "/runs/new", "/adapters", f"/runs/{run.id}", "/nowhere"):
         assert not forbidden.search(client.get(path).text), path
+
+
+def test_the_split_follows_the_dataset_that_is_chosen(
+    client: TestClient, form: dict[str, str], session_factory: SessionFactory
+) -> None:
+    lines = b"".join(b'{"prompt": "Say %d", "completion": "It is %d"}\n' % (n, n) for n in range(100))
+    split = {"split.validation_fraction": "0.2", "split.test_fraction": "0.3", "split.seed": "5"}
+    client.post("/datasets", data={"name": "Other"} | split, files={"file": ("other.jsonl", lines)})
+    with transaction(session_factory) as session:
+        other = next(found for found in datasets.list_datasets(session, LOCAL_ACTOR) if found.name == "Other").latest.id
+    shown = form | {"split_of": form["data.dataset_version_id"], "data.split.seed": "17", "name": "Typed"}
+
+    same = client.post("/runs/plan", data=shown, headers=HTMX).text
+    moved = client.post("/runs/plan", data=shown | {"data.dataset_version_id": other}, headers=HTMX).text
+    kept = client.post(
+        "/runs/plan", data=shown | {"data.dataset_version_id": other, "split_of": other}, headers=HTMX
+    ).text
+    page = client.post("/runs/plan", data=shown | {"data.dataset_version_id": other}).text
+
+    assert "hx-partial" not in same + kept + page
+    assert '<hx-partial hx-target="#split-fields"' in moved
+    assert re.search(r"<dt>Train rows</dt><dd>50</dd>", moved)
+    for text in (moved, page):
+        assert re.search(r'name="data.split.seed" value="5"', text)
+        assert re.search(r'name="data.split.test_fraction" value="0.3"', text)
+        assert f'name="split_of" value="{other}"' in text
+    assert 'value="Typed"' in page
+
+
+def test_a_launch_takes_the_split_as_it_was_sent(
+    client: TestClient, form: dict[str, str], session_factory: SessionFactory
+) -> None:
+    sent = form | {"split_of": "dsv_" + "0" * 26, "data.split.seed": "99"}
+
+    assert client.post("/runs", data=sent, follow_redirects=False).status_code == 303
+
+    with transaction(session_factory) as session:
+        assert runs.list_runs(session, LOCAL_ACTOR)[0].run_spec.data.split.seed == 99
