@@ -16,6 +16,27 @@ from studio.runs import RunSpec, errors_by_field
 PARTS = ("base_model", "data", "method", "hyperparameters", "evaluation")
 HUB = "hub"
 HUB_FIELD = "hub_id"
+# What the values of a choice mean to a person; a value that reads well as it is stands for itself.
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "base_bits": {"16": "16-bit (exact)", "8": "8-bit (half the memory)", "4": "4-bit (a quarter of the memory)"},
+    "quantization_type": {"nf4": "NF4", "fp4": "FP4"},
+    "initialisation": {
+        "default": "Usual (random and zero)",
+        "pissa": "PiSSA",
+        "random": "Random",
+        "text": "From a text",
+    },
+    "compute_dtype": {"auto": "Automatic"},
+    "precision": {"auto": "Automatic"},
+    "train_on": {"answers": "Answers only", "everything": "Prompts and answers"},
+    "scheduler": {
+        "linear": "Linear to zero",
+        "cosine": "Cosine to zero",
+        "constant": "Constant",
+        "constant_with_warmup": "Constant after warm-up",
+    },
+    "optimizer": {"adamw": "AdamW", "adamw_8bit": "AdamW, 8-bit", "paged_adamw_8bit": "AdamW, 8-bit, paged"},
+}
 _NOT_DRAWN = frozenset({"kind", "dataset_version_id", "sha256", "id"})
 
 
@@ -50,6 +71,14 @@ class FormField:
     def id(self) -> str:
         """The id of the input; dots would need escaping in selectors."""
         return "field-" + self.name.replace(".", "-")
+
+    @property
+    def words(self) -> str:
+        """The value as a person reads it."""
+        named = {choice.value: choice.label for choice in self.choices}
+        if self.kind == "checkbox":
+            named = {"true": "yes", "false": "no"}
+        return named.get(self.value, self.value)
 
     @property
     def changed(self) -> bool:
@@ -91,7 +120,7 @@ class FormState:
             hint=about.description or "",
             value=self.values.get(name, default),
             default=default,
-            choices=tuple(Choice(as_text(value), as_text(value)) for value in _literal_values(kinds)),
+            choices=tuple(_choice(name, as_text(value)) for value in _literal_values(kinds)),
             suggestions=tuple(str(suggestion) for suggestion in suggestions),
             minimum=minimum,
             maximum=maximum,
@@ -190,6 +219,10 @@ def _kinds(about: FieldInfo) -> list[Any]:
     annotation = about.annotation
     members = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
     return sorted(members, key=lambda member: member is NoneType)
+
+
+def _choice(name: str, value: str) -> Choice:
+    return Choice(value, _WORDS.get(name.rsplit(".", 1)[-1], {}).get(value, value))
 
 
 def _literal_values(kinds: list[Any]) -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ def settings_of(run: Run) -> dict[str, list[Setting]]:
         "Evaluation": state.fields(RunSpec.model_fields["evaluation"].annotation, "evaluation"),  # type: ignore[arg-type]
     }
     shown = {
-        title: [Setting(field.label, field.value or "–", field.changed) for field in fields]
+        title: [Setting(field.label, field.words or "–", field.changed) for field in fields]
         for title, fields in groups.items()
         if fields
     }

@@ -78,6 +78,18 @@ def test_fields_carry_title_hint_bounds_and_choices() -> None:
     assert fields["method.qlora.targets"].advanced
 
 
+def test_choices_have_words() -> None:
+    models = {f"method.{kind}": method for kind, method in METHODS.items()}
+    parts = {part: RunSpec.model_fields[part].annotation for part in ("data", "hyperparameters", "evaluation")}
+    for prefix, model in {**models, **parts}.items():
+        for field in FormState().fields(model, prefix):  # type: ignore[arg-type]
+            for choice in field.choices:
+                assert not choice.label.isdigit() and "_" not in choice.label, field.name
+
+    base_bits = next(field for field in FormState().fields(METHODS["qlora"], "method.qlora") if "bits" in field.name)
+    assert base_bits.words.startswith("4-bit")
+
+
 def test_every_field_has_a_hint() -> None:
     for kind, method in METHODS.items():
         for field in FormState().fields(method, f"method.{kind}"):
