@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from studio import datasets, runs
 from studio.actors import LOCAL_ACTOR
@@ -52,12 +52,7 @@ def live(redis_url: str) -> Iterator[LiveStudio]:
 @pytest.fixture(scope="module")
 def ids(live: LiveStudio) -> dict[str, str]:
     """Ids of a dataset, an adapter, and a run in each state."""
-    lines = b"".join(b'{"prompt": "Say %d", "completion": "<b>It is %d</b>"}\n' % (n, n) for n in range(30))
-    with Receiver(live.settings.uploads_dir, "numbers.jsonl", 1 << 20) as receiver:
-        receiver.write(lines)
-        upload = receiver.finish()
-    with transaction(live.session_factory) as session:
-        dataset = datasets.import_upload(session, LOCAL_ACTOR, upload, storage=live.storage, name="Numbers")
+    dataset = _import_numbers(live, "Numbers", datasets.Split())
     found = {"dataset": dataset.id}
     for status in ("failed", "succeeded", "running", "queued"):
         found[status] = _make_run(live, dataset, status)
@@ -164,6 +159,25 @@ def test_the_plan_follows_the_form(open_page: Callable[..., Page], live: LiveStu
     expect(page.locator("#plan")).to_contain_text("greater than or equal to 1")
 
 
+def test_the_split_follows_the_dataset_and_the_rest_of_the_form_stays(
+    open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]
+) -> None:
+    split = datasets.Split(validation_fraction=0.2, test_fraction=0.3, seed=5)
+    version = _import_numbers(live, "Other numbers", split).latest.id
+    page = open_page()
+    page.goto(f"{live.url}/runs/new?dataset={ids['dataset']}")
+    page.get_by_label("Batch size").fill("2")
+    page.get_by_text("Rows and split").click()
+
+    page.get_by_label("Dataset", exact=True).select_option(version)
+
+    expect(page.get_by_label("Test fraction")).to_have_value("0.3")
+    expect(page.get_by_label("Seed").first).to_have_value("5")
+    expect(page.locator("#plan")).to_contain_text("15")
+    expect(page.get_by_label("Batch size")).to_have_value("2")
+    expect(page.locator("details:has(#split-fields) [data-changed-count]")).to_have_text("3 differ from the default")
+
+
 def test_only_the_fields_of_the_chosen_method_are_shown_even_without_script(
     open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]
 ) -> None:
@@ -191,6 +205,30 @@ def test_a_refused_form_puts_the_focus_on_the_first_wrong_field(
     expect(page.get_by_label("Epochs")).to_have_value("0")
 
 
+def test_an_upload_in_progress_says_so_and_takes_no_second_click(
+    open_page: Callable[..., Page], live: LiveStudio, tmp_path: Path
+) -> None:
+    file = tmp_path / "broken.jsonl"
+    file.write_text("not json\n")
+    held: list[Route] = []
+    page = open_page()
+    page.goto(f"{live.url}/datasets/new")
+    page.route("**/datasets", lambda route: held.append(route))
+    page.get_by_label("Choose a file").set_input_files(file)
+    button = page.get_by_role("button", name="Upload and check")
+    expect(page.locator("#upload-busy")).to_be_hidden()
+
+    button.click()
+
+    expect(page.locator("#upload-busy")).to_contain_text("Uploading and checking")
+    expect(page.locator("#upload-busy progress")).to_be_visible()
+    expect(button).to_be_disabled()
+    held[0].continue_()
+    expect(page.locator("#dataset-refusal [role=alert]")).to_be_visible()
+    expect(page.locator("#upload-busy")).to_be_hidden()
+    expect(button).to_be_enabled()
+
+
 def test_the_chosen_file_survives_the_question_for_columns(
     open_page: Callable[..., Page], live: LiveStudio, tmp_path: Path
 ) -> None:
@@ -207,6 +245,15 @@ def test_the_chosen_file_survives_the_question_for_columns(
 
     expect(page.get_by_role("heading", level=1)).to_have_text("table")
     expect(page.locator("#dataset-rows article")).to_have_count(6)
+
+
+def _import_numbers(live: LiveStudio, name: str, split: datasets.Split) -> datasets.Dataset:
+    lines = b"".join(b'{"prompt": "Say %d", "completion": "<b>It is %d</b>"}\n' % (n, n) for n in range(30))
+    with Receiver(live.settings.uploads_dir, "numbers.jsonl", 1 << 20) as receiver:
+        receiver.write(lines)
+        upload = receiver.finish()
+    with transaction(live.session_factory) as session:
+        return datasets.import_upload(session, LOCAL_ACTOR, upload, storage=live.storage, name=name, split=split)
 
 
 def _make_run(live: LiveStudio, dataset: datasets.Dataset, status: str) -> str:
