@@ -45,7 +45,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         self._events = events
         self._plan = plan
-        self._checkpoints = checkpoints
+        self.checkpoints = checkpoints
         self._peak_memory = peak_memory
         self._validate = validate
         self._answer = answer
@@ -138,12 +138,12 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
 
     def _keep(self, step: int) -> None:
         """The untrained model is never the best: a run shall hand over something that was trained."""
-        self._checkpoints.save_last(self.model)
+        self.checkpoints.save_last(self.model)
         loss = self.last_loss
         if loss is None or not math.isfinite(loss) or (self.best and loss >= self.best[1]):
             return
         self.best = (step, loss)
-        self._checkpoints.mark_best()
+        self.checkpoints.mark_best()
         self._events.emit(BestMoved(step=step, validation_loss=loss))
 
     def _tell(self, step: int, values: Mapping[str, float]) -> None:

@@ -10,6 +10,7 @@ from trl.trainer.utils import pad
 
 from studio.runs.events import Answer
 from worker.data import SamplePrompt, TokenRow
+from worker.hardware import Threads
 from worker.losses import IGNORED, TokenLosses
 
 Batch = dict[str, torch.Tensor]
@@ -32,7 +33,7 @@ def validation_batches(rows: Sequence[TokenRow], pad_id: int, batch_size: int) -
     return [_collate(group, pad_id) for group in groups]
 
 
-def validate(model: Any, batches: Sequence[Batch], losses: LossFunction) -> Validation:
+def validate(model: Any, batches: Sequence[Batch], losses: LossFunction, threads: Threads) -> Validation:
     """Weigh every learned token alike, however the rows are batched; the model must be in evaluation mode."""
     loss, correct, tokens = 0.0, 0, 0
     device = next(model.parameters()).device
@@ -42,6 +43,7 @@ def validate(model: Any, batches: Sequence[Batch], losses: LossFunction) -> Vali
             loss += float(found.loss)
             correct += int(found.correct)
             tokens += int(found.tokens)
+            threads.watch()
     return Validation(loss / tokens, correct / tokens, tokens)
 
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+import time
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
@@ -34,20 +35,18 @@ class Hardware:
 
 
 def choose_hardware(precision: Precision, gpu: str | None) -> Hardware:
-    """Settle device and arithmetic, and use every core that this process may use.
+    """Settle device and arithmetic.
 
     `gpu` is what CUDA_VISIBLE_DEVICES shall hold, so it must come before anything touches CUDA.
     """
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    threads = available_cores()
-    torch.set_num_threads(threads)
     on_gpu = torch.cuda.is_available()
     return Hardware(
         device="cuda" if on_gpu else "cpu",
         device_name=torch.cuda.get_device_name(0) if on_gpu else platform.processor() or platform.machine(),
         compute=_compute_dtype(precision, on_gpu),
-        threads=threads,
+        threads=available_cores(),
     )
 
 
@@ -56,6 +55,49 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class Threads:
+    """Keeps the number of threads at what the machine gives right now.
+
+    The threads of one matrix product wait for each other. When another program takes a core, they wait for the
+    scheduler at every product: on two busy cores a step then took 13 s with two threads and 0.6 s with one, while
+    two take 0.45 s on the idle machine. The numbers that come out do not depend on the count.
+    """
+
+    # Share of the time of all threads that the processor really worked: 0.7 and more when idle, 0.1 to 0.3 when the
+    # threads wait for a core.
+    STARVED = 0.4
+    WATCH_SECONDS = 0.25
+    FIRST_RETRY_SECONDS = 10.0
+
+    def __init__(self, cores: int) -> None:
+        self._cores = cores
+        self._retry_seconds = self.FIRST_RETRY_SECONDS
+        self._retry_at = 0.0
+        self._set(cores)
+
+    def watch(self, *, busy: int | None = None) -> None:
+        """Halve the threads when they starve, and try all again after a while; to be called after each pass.
+
+        `busy` is how many threads had work since the last call, where that was not all of them.
+        """
+        now, worked = time.monotonic(), time.process_time()
+        seconds = now - self._watched
+        if self._cores == 1 or seconds < self.WATCH_SECONDS:
+            return
+        if self.count > 1 and (worked - self._worked) / (seconds * (busy or self.count)) < self.STARVED:
+            self._retry_at = now + self._retry_seconds
+            self._retry_seconds *= 2
+            self._set(self.count // 2)
+        elif self.count < self._cores and now > self._retry_at:
+            self._set(self._cores)
+        self._watched, self._worked = now, worked
+
+    def _set(self, count: int) -> None:
+        self.count = count
+        torch.set_num_threads(count)
+        self._watched, self._worked = time.monotonic(), time.process_time()
 
 
 def peak_memory_bytes(hardware: Hardware) -> float:

@@ -38,7 +38,7 @@ from worker.export import (
     write_weights,
 )
 from worker.failures import failure
-from worker.hardware import Hardware, choose_hardware, peak_memory_bytes
+from worker.hardware import Hardware, Threads, choose_hardware, peak_memory_bytes
 from worker.model import Loaded, load_model
 from worker.resolved import notes, resolved
 from worker.trainer import AnswerTrainer, build_trainer
@@ -79,6 +79,7 @@ def train(assignment: Assignment, folder: Path, events: EventLog) -> Trained:
     plan = make_plan(spec, assignment.row_count)
     events.begin("loading_model")
     hardware = choose_hardware(spec.hyperparameters.precision, assignment.gpu)
+    threads = Threads(1 if hardware.on_gpu else hardware.threads)
     transformers.set_seed(spec.hyperparameters.seed)
     quieten()
     loaded = load_model(assignment.base_model_folder, spec, hardware)
@@ -87,11 +88,11 @@ def train(assignment: Assignment, folder: Path, events: EventLog) -> Trained:
     events.begin("preparing_data")
     max_length = longest_row(assignment, loaded)
     data = prepare_data(assignment, loaded.tokenizer, max_length)
+    threads.watch(busy=1)
     for event in notes(assignment, data, max_length, hardware):
         events.emit(event)
 
-    checkpoints = Checkpoints(folder / "checkpoints")
-    trainer, reporter = assemble(assignment, plan, hardware, loaded, data, events, checkpoints)
+    trainer, reporter = assemble(assignment, plan, hardware, loaded, data, events, threads)
     facts = resolved(assignment, plan, hardware, loaded, data, max_length)
     events.emit(Resolved(config=facts))
     events.begin("training")
@@ -99,7 +100,7 @@ def train(assignment: Assignment, folder: Path, events: EventLog) -> Trained:
 
     events.begin("exporting")
     if reporter.best and reporter.best[0] != plan.steps:
-        checkpoints.load_best(loaded.model)
+        reporter.checkpoints.load_best(loaded.model)
     exported = export(assignment, plan, hardware, loaded, data, reporter, folder, start)
     events.emit(Resolved(config=facts | {"seconds": events.seconds_by_phase()}))
     events.emit(exported)
@@ -119,7 +120,7 @@ def assemble(
     loaded: Loaded,
     data: Prepared,
     events: EventLog,
-    checkpoints: Checkpoints,
+    threads: Threads,
 ) -> tuple[AnswerTrainer, Reporter]:
     """Tie trainer, reporter and evaluation together."""
     spec, tokenizer = assignment.spec, loaded.tokenizer
@@ -127,9 +128,9 @@ def assemble(
     reporter = Reporter(
         events,
         plan,
-        checkpoints,
+        Checkpoints(events.folder / "checkpoints"),
         peak_memory=functools.partial(peak_memory_bytes, hardware),
-        validate=lambda: validate(trainer.model, batches, trainer.losses) if batches else None,
+        validate=lambda: validate(trainer.model, batches, trainer.losses, threads) if batches else None,
         answer=lambda: answer_samples(
             trainer.model, tokenizer, data.samples, spec.evaluation.sample_tokens, together=not loaded.virtual_tokens
         ),
@@ -145,6 +146,7 @@ def assemble(
         processing_class=tokenizer,
         train_dataset=as_dataset(data.train),
         measure=reporter.measure,
+        threads=threads,
     )
     return trainer, reporter
 

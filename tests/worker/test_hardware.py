@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from worker.hardware import available_cores, choose_hardware, peak_memory_bytes, versions
+from worker.hardware import Threads, available_cores, choose_hardware, peak_memory_bytes, versions
 
 
 def test_the_cores_that_may_be_used_are_counted() -> None:
@@ -19,3 +19,32 @@ def test_memory_and_versions_are_told() -> None:
 def test_bfloat16_is_taken_when_asked_for() -> None:
     assert choose_hardware("bfloat16", None).compute is torch.bfloat16
     assert choose_hardware("float32", None).compute is torch.float32
+
+
+def test_threads_that_starve_are_halved_and_tried_again() -> None:
+    before = torch.get_num_threads()
+    threads = Threads(4)
+
+    threads._watched -= 100
+    threads.watch()
+    lowered = threads.count
+    threads._watched -= 100
+    threads.watch()
+    threads._retry_at = 0.0
+    threads._watched -= 100
+    threads.watch()
+
+    assert (lowered, threads.count) == (2, 4)
+    torch.set_num_threads(before)
+
+
+def test_threads_that_work_stay() -> None:
+    before = torch.get_num_threads()
+    threads = Threads(2)
+
+    threads._watched -= 100
+    threads._worked -= 180
+    threads.watch()
+
+    assert threads.count == 2
+    torch.set_num_threads(before)
