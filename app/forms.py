@@ -18,10 +18,10 @@ HUB = "hub"
 HUB_FIELD = "hub_id"
 # What the values of a choice mean to a person; a value that reads well as it is stands for itself.
 _WORDS: Mapping[str, Mapping[str, str]] = {
-    "base_bits": {"16": "16-bit (exact)", "8": "8-bit (half the memory)", "4": "4-bit (a quarter of the memory)"},
+    "base_bits": {"16": "16-bit", "8": "8-bit", "4": "4-bit"},
     "quantization_type": {"nf4": "NF4", "fp4": "FP4"},
     "initialisation": {
-        "default": "Usual (random and zero)",
+        "default": "Usual",
         "pissa": "PiSSA",
         "random": "Random",
         "text": "From a text",
