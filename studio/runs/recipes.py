@@ -25,7 +25,7 @@ RECIPES: tuple[Recipe, ...] = (
             "method": {"kind": "qlora"},
             "hyperparameters": {
                 "learning_rate": 3e-3,
-                "epochs": 8.0,
+                "epochs": 3.0,
                 "batch_size": 16,
                 "gradient_accumulation_steps": 1,
             },
