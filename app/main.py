@@ -23,6 +23,7 @@ from studio.wire import Wire
 
 UPLOAD_ROUTES = (("POST", "/datasets"), ("POST", "/api/datasets"), ("PUT", "/api/datasets/upload"))
 _YEAR_SECONDS = 365 * 86_400
+LEFTOVER_SECONDS = 3600.0
 
 
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
@@ -32,8 +33,8 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # What a killed process left half received; nothing is being received yet.
-        discard_leftovers(settings.uploads_dir)
+        # What a killed process left half received; another website on the same folder may be receiving now.
+        discard_leftovers(settings.uploads_dir, older_than_seconds=LEFTOVER_SECONDS)
         yield
         await streams.close()
         if services is None:

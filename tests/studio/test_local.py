@@ -6,8 +6,10 @@ import signal
 import socket
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,12 @@ def is_gone(pid: int) -> bool:
         return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return True
+
+
+def run(coroutine: Coroutine[Any, Any, object]) -> None:
+    """`asyncio.run` in a thread of its own: Playwright keeps a loop running in the main one once it was used."""
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        threads.submit(asyncio.run, coroutine).result()
 
 
 def part(tmp_path: Path, command: tuple[str, ...], *, is_ready: bool = True, **more: float) -> Part:
@@ -150,7 +158,7 @@ def test_a_part_that_ends_at_once_is_told_with_its_last_words(tmp_path: Path) ->
     child.start()
 
     with pytest.raises(StartupError, match=r'The part did not start. Its last words: "no such table"'):
-        asyncio.run(child.until_ready())
+        run(child.until_ready())
 
 
 def test_a_part_that_never_answers_is_told(tmp_path: Path) -> None:
@@ -158,8 +166,8 @@ def test_a_part_that_never_answers_is_told(tmp_path: Path) -> None:
     child.start()
 
     with pytest.raises(StartupError, match="did not answer within"):
-        asyncio.run(child.until_ready())
-    asyncio.run(child.stop())
+        run(child.until_ready())
+    run(child.stop())
 
 
 def test_a_part_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
@@ -170,7 +178,7 @@ def test_a_part_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path)
     eventually(lambda: log.read_text().strip().isdigit())
     grandchild = int(log.read_text())
 
-    asyncio.run(child.stop())
+    run(child.stop())
 
     eventually(lambda: is_gone(grandchild))
 
@@ -187,7 +195,7 @@ def test_a_part_that_keeps_ending_is_started_again_more_and_more_slowly(tmp_path
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(watch(), DEADLINE_SECONDS))
+    run(asyncio.wait_for(watch(), DEADLINE_SECONDS))
 
     assert said == [
         "The part ended (exit code 1); it starts again in 1 s.",
