@@ -52,7 +52,7 @@ def main() -> None:
 
 def _launch_to_first_loss(page: Page, url: str, dataset_id: str) -> float:
     page.goto(f"{url}/runs/new?recipe=demo&dataset={dataset_id}")
-    button = page.get_by_role("button", name="Launch run")
+    button = page.get_by_role("button", name="Launch run").first
     posted_at = time.time()
     button.click()
     page.wait_for_url("**/runs/run_*")

@@ -18,7 +18,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "demo",
         "Demo on a CPU",
-        "The bundled toy model on the bundled support tickets: about 3 minutes on two cores.",
+        "The bundled toy model on the bundled support tickets: about 2 minutes on two cores.",
         {
             "base_model": {"id": "demo"},
             "data": {"max_length_tokens": 256},
