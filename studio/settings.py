@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     upload_limit_bytes: int = Field(2 * 1024**3, gt=0, description="Largest dataset file, as sent.")
     unpacked_limit_bytes: int = Field(4 * 1024**3, gt=0, description="Largest dataset file after gunzip.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    checkpoint_steps: int = Field(200, ge=1, description="Optimizer steps between two checkpoints, at most.")
+    checkpoint_seconds: float = Field(300.0, gt=0, description="Seconds between two checkpoints, at most.")
+    keep_checkpoints: int = Field(2, ge=2, description="Checkpoints that a run keeps, so that a damaged one is no end.")
+    watchdog_seconds: float = Field(600.0, gt=0, description="A trainer without a step for this long counts as hung.")
     gpu: str | None = Field(None, description="CUDA device index that this worker owns, such as 0.")
 
     @property

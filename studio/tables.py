@@ -3,8 +3,19 @@
 from studio.adapters.models import Adapter
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.db import Base
-from studio.runs.models import Point, Run, RunEvent, SampleAnswer
+from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer, Worker
 
 metadata = Base.metadata
 
-__all__ = ["Adapter", "Dataset", "DatasetVersion", "Point", "Run", "RunEvent", "SampleAnswer", "metadata"]
+__all__ = [
+    "Adapter",
+    "Checkpoint",
+    "Dataset",
+    "DatasetVersion",
+    "Point",
+    "Run",
+    "RunEvent",
+    "SampleAnswer",
+    "Worker",
+    "metadata",
+]

@@ -25,6 +25,12 @@ class Assignment(BaseModel):
     canonical: str
     dataset_name: str
     gpu: str | None = None
+    checkpoint: Path | None = None
+    """A verified folder to resume from; it may be one of an earlier attempt."""
+    keep_only: bool = False
+    """Export the best weights of `checkpoint`, without training."""
+    checkpoint_steps: int = 200
+    checkpoint_seconds: float = 300.0
 
     def write(self, folder: Path) -> None:
         """Write it into the attempt's folder."""

@@ -3,18 +3,20 @@
 from studio.runs.events import Event, event_line, parse_event
 from studio.runs.folders import attempt_folder, read_log, remove_checkpoints
 from studio.runs.lease import (
-    LEASE_SECONDS,
-    MAX_ATTEMPTS,
-    Lease,
     LeaseLost,
     add_event,
+    claim,
     claim_next,
+    committed_checkpoint,
     end,
+    fall_back,
     fence,
     hand_back,
     read_desire,
     reap,
     renew,
+    retry_or_give_up,
+    take_due,
 )
 from studio.runs.lifecycle import (
     active_runs,
@@ -29,8 +31,9 @@ from studio.runs.lifecycle import (
     read_events,
     rename,
 )
-from studio.runs.models import Point, Run, RunEvent, SampleAnswer
+from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer, Worker
 from studio.runs.plan import Plan, make_plan
+from studio.runs.protocol import LEASE_SECONDS, MAX_IDLE_ATTEMPTS, RULES, GiveUp, Holder, Lease, Retry, Rules, Verdict
 from studio.runs.recipes import RECIPES, Recipe, get_recipe
 from studio.runs.recorder import record
 from studio.runs.series import MAX_POINTS, SeriesPoint, measured_attempt, read_series, series_names
@@ -40,30 +43,41 @@ from studio.runs.status import ACTIVE, TERMINAL
 __all__ = [
     "ACTIVE",
     "LEASE_SECONDS",
-    "MAX_ATTEMPTS",
+    "MAX_IDLE_ATTEMPTS",
     "MAX_POINTS",
     "RECIPES",
+    "RULES",
     "TERMINAL",
+    "Checkpoint",
     "Event",
+    "GiveUp",
+    "Holder",
     "Lease",
     "LeaseLost",
     "Plan",
     "Point",
     "Recipe",
+    "Retry",
+    "Rules",
     "Run",
     "RunEvent",
     "RunSpec",
     "SampleAnswer",
     "SeriesPoint",
+    "Verdict",
+    "Worker",
     "active_runs",
     "add_event",
     "attempt_folder",
     "cancel",
+    "claim",
     "claim_next",
+    "committed_checkpoint",
     "count_by_dataset",
     "end",
     "errors_by_field",
     "event_line",
+    "fall_back",
     "fence",
     "get_recipe",
     "get_run",
@@ -85,7 +99,9 @@ __all__ = [
     "remove_checkpoints",
     "rename",
     "renew",
+    "retry_or_give_up",
     "series_names",
     "spec_from_yaml",
+    "take_due",
     "validate_spec",
 ]

@@ -68,6 +68,25 @@ class BestMoved(_Event):
     validation_loss: float
 
 
+class Checkpointed(_Event):
+    """A checkpoint is whole on disk, in the attempt's folder; it holds everything up to and including `step`."""
+
+    t: Literal["checkpointed"] = "checkpointed"
+    step: int
+    manifest_sha256: str
+    size_bytes: int
+    best_step: int | None = None
+    best_validation_loss: float | None = None
+
+
+class Resumed(_Event):
+    """The trainer goes on behind a checkpoint; `difference` says in words why its numbers may not be the same."""
+
+    t: Literal["resumed"] = "resumed"
+    step: int
+    difference: str = ""
+
+
 class Resolved(_Event):
     """What the spec came to on this machine: versions, device, dtype, steps, rows, trained parameters."""
 
@@ -106,7 +125,17 @@ class Exported(_Event):
 
 
 Event = Annotated[
-    Measured | PhaseBegan | Progressed | Answered | BestMoved | Resolved | Noted | Failed | Exported,
+    Measured
+    | PhaseBegan
+    | Progressed
+    | Answered
+    | BestMoved
+    | Checkpointed
+    | Resumed
+    | Resolved
+    | Noted
+    | Failed
+    | Exported,
     Field(discriminator="t"),
 ]
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)

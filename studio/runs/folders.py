@@ -6,11 +6,17 @@ from pathlib import Path
 EVENTS_FILE = "events.jsonl"
 LOG_FILE = "trainer.log"
 ASSIGNMENT_FILE = "assignment.json"
+CHECKPOINTS = "checkpoints"
 
 
 def attempt_folder(runs_dir: Path, run_id: str, epoch: int) -> Path:
     """The folder of one attempt; the epoch of its lease names it."""
     return runs_dir / run_id / f"attempt-{epoch}"
+
+
+def checkpoint_folder(runs_dir: Path, run_id: str, epoch: int, step: int) -> Path:
+    """The folder of one checkpoint, within that of the attempt that wrote it."""
+    return attempt_folder(runs_dir, run_id, epoch) / CHECKPOINTS / f"step-{step:08d}"
 
 
 def read_log(runs_dir: Path, run_id: str, epoch: int, *, max_bytes: int = 256_000) -> str:

@@ -166,9 +166,8 @@ def read_events(session: Session, run: Run) -> list[RunEvent]:
 
 
 def read_answers(session: Session, run: Run) -> list[SampleAnswer]:
-    """Sample answers of the latest attempt, by prompt, then step."""
-    latest = select(func.max(SampleAnswer.epoch)).where(SampleAnswer.run_id == run.id).scalar_subquery()
-    query = select(SampleAnswer).where(SampleAnswer.run_id == run.id, SampleAnswer.epoch == latest)
+    """Sample answers, by prompt, then step; without those that a resumed run has given anew."""
+    query = select(SampleAnswer).where(SampleAnswer.run_id == run.id, SampleAnswer.superseded.is_(False))
     return list(session.scalars(query.order_by(SampleAnswer.position, SampleAnswer.step)))
 
 

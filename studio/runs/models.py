@@ -3,14 +3,27 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import (
+    DDL,
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Float,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    event,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from studio.datasets import DatasetVersion
 from studio.db import Base, UtcDateTime, utc_now
 from studio.ids import new_id
 from studio.runs.spec import RunSpec
-from studio.runs.status import ACTIVE, FAILURE_WORDS, PHASE_WORDS, STATUS_WORDS, TERMINAL
+from studio.runs.status import ACTIVE, DESIRED_WORDS, FAILURE_WORDS, PHASE_WORDS, STATUS_WORDS, TERMINAL
 
 
 class Run(Base):
@@ -23,7 +36,7 @@ class Run(Base):
             "status IN ('queued','starting','running','finalizing','succeeded','failed','cancelled')",
             name="status",
         ),
-        CheckConstraint("desired IN ('run','cancel')", name="desired"),
+        CheckConstraint("desired IN ('run','pause','keep','cancel')", name="desired"),
         Index("ix_runs_status_queued_at", "status", "queued_at"),
     )
 
@@ -45,6 +58,13 @@ class Run(Base):
     lease_until: Mapped[float] = mapped_column(Float(53), default=0.0)
     not_before: Mapped[float] = mapped_column(Float(53), default=0.0)
     next_seq: Mapped[int] = mapped_column(default=1)
+    dispatched_at: Mapped[float | None] = mapped_column(Float(53))
+    checkpoint_step: Mapped[int | None]
+    checkpoint_epoch: Mapped[int | None]
+    claimed_step: Mapped[int | None]
+    idle_attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    hangs: Mapped[int] = mapped_column(default=0, server_default="0")
+    resume_note: Mapped[str] = mapped_column(String(300), default="", server_default="")
 
     phase: Mapped[str] = mapped_column(String(20), default="waiting")
     phase_note: Mapped[str] = mapped_column(String(300), default="")
@@ -87,9 +107,16 @@ class Run(Base):
     @property
     def status_words(self) -> str:
         """The status as a person says it."""
-        if self.desired == "cancel" and not self.is_over:
-            return "Cancelling"
+        if self.is_paused:
+            return "Paused"
+        if self.desired in DESIRED_WORDS and not self.is_over:
+            return DESIRED_WORDS[self.desired]
         return STATUS_WORDS[self.status]
+
+    @property
+    def is_paused(self) -> bool:
+        """A person paused it, and no worker holds it any more."""
+        return self.status == "queued" and self.desired == "pause"
 
     @property
     def phase_words(self) -> str:
@@ -108,9 +135,13 @@ class Run(Base):
 
 
 class Point(Base):
-    """A metric's value at a step, of one attempt (epoch of the lease). NaN and infinities are kept as a kind."""
+    """A metric's value at a step, of one attempt (epoch of the lease). NaN and infinities are kept as a kind.
+
+    What lies behind the checkpoint that a later attempt resumed from is superseded: kept, and hidden.
+    """
 
     __tablename__ = "points"
+    __table_args__ = (Index("ix_points_run_id_seq", "run_id", "seq"),)
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
@@ -119,6 +150,7 @@ class Point(Base):
     value: Mapped[float | None] = mapped_column(Float(53))
     kind: Mapped[str] = mapped_column(String(4), default="num")
     seq: Mapped[int]
+    superseded: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class RunEvent(Base):
@@ -147,3 +179,59 @@ class SampleAnswer(Base):
     prompt: Mapped[str] = mapped_column(Text)
     expected: Mapped[str] = mapped_column(Text)
     answer: Mapped[str] = mapped_column(Text)
+    superseded: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+
+class Checkpoint(Base):
+    """A verified folder on disk, from which the run can resume; the run's row points to the committed one."""
+
+    __tablename__ = "checkpoints"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    manifest_sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    best_step: Mapped[int | None]
+    best_validation_loss: Mapped[float | None] = mapped_column(Float(53))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+
+class Worker(Base):
+    """A worker that lives or has lived; `last_seen` is the database's clock, in Unix seconds."""
+
+    __tablename__ = "workers"
+
+    owner: Mapped[str] = mapped_column(String(120), primary_key=True)
+    host: Mapped[str] = mapped_column(String(120))
+    version: Mapped[str] = mapped_column(String(40))
+    gpu: Mapped[str | None] = mapped_column(String(40))
+    device: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    run_id: Mapped[str | None] = mapped_column(String(40))
+    note: Mapped[str] = mapped_column(String(300), default="", server_default="")
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    last_seen: Mapped[float] = mapped_column(Float(53))
+
+
+# A run that is over stays as it ended, whatever a worker, a page or a hand-written statement tries.
+_GUARD_SQLITE = """
+CREATE TRIGGER runs_stay_over BEFORE UPDATE OF status, epoch ON runs
+WHEN OLD.status IN ('succeeded','failed','cancelled') AND (NEW.status <> OLD.status OR NEW.epoch <> OLD.epoch)
+BEGIN SELECT RAISE(ABORT, 'a run that is over does not change'); END
+"""
+_GUARD_FUNCTION = """
+CREATE OR REPLACE FUNCTION refuse_change_of_ended_run() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'a run that is over does not change' USING ERRCODE = 'check_violation'; END $$
+"""
+_GUARD_POSTGRESQL = """
+CREATE OR REPLACE TRIGGER runs_stay_over BEFORE UPDATE OF status, epoch ON runs FOR EACH ROW
+WHEN (OLD.status IN ('succeeded','failed','cancelled') AND (NEW.status <> OLD.status OR NEW.epoch <> OLD.epoch))
+EXECUTE FUNCTION refuse_change_of_ended_run()
+"""
+for _dialect, _statement in (
+    ("sqlite", _GUARD_SQLITE),
+    ("postgresql", _GUARD_FUNCTION),
+    ("postgresql", _GUARD_POSTGRESQL),
+):
+    _guard = DDL(_statement)  # type: ignore[no-untyped-call]
+    event.listen(Run.__table__, "after_create", _guard.execute_if(dialect=_dialect))

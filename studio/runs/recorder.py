@@ -3,35 +3,42 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from studio.db import Base, utc_now
 from studio.runs.events import (
     Answered,
     BestMoved,
+    Checkpointed,
     Event,
     Measured,
     Noted,
     PhaseBegan,
     Progressed,
     Resolved,
+    Resumed,
     split_value,
 )
-from studio.runs.lease import Lease, fence
-from studio.runs.models import Point, Run, RunEvent, SampleAnswer
+from studio.runs.lease import fence
+from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer
+from studio.runs.protocol import RULES, Lease, Rules
 from studio.wire import WireMessage
 
 _LAST = {"train/loss": "last_train_loss", "eval/loss": "last_validation_loss"}
 _STATUS_OF_PHASE = {"training": "running", "evaluating": "running", "exporting": "finalizing"}
 
 
-def record(session: Session, lease: Lease, events: Sequence[Event]) -> list[WireMessage]:
-    """Store a batch; the caller commits, then publishes what is returned. Raises LeaseLost when fenced off."""
+def record(session: Session, lease: Lease, events: Sequence[Event], *, rules: Rules = RULES) -> list[WireMessage]:
+    """Store a batch; the caller commits, then publishes what is returned. Raises LeaseLost when fenced off.
+
+    A checkpoint becomes the committed one together with the metrics up to its step.
+    """
     points = [row for event in events if isinstance(event, Measured) for row in _point_rows(lease, event)]
     notes = _new_notes(session, lease, [event for event in events if isinstance(event, Noted)])
-    changes = _changes(events)
-    seq = fence(session, lease, sequence_numbers=len(points) + len(notes), **changes)
+    changes = _changes(lease, events)
+    seq = fence(session, lease, sequence_numbers=len(points) + len(notes), rules=rules, **changes)
     for offset, row in enumerate(points):
         row["seq"] = seq + offset
     _insert_new(session, Point, points)
@@ -47,6 +54,7 @@ def record(session: Session, lease: Lease, events: Sequence[Event]) -> list[Wire
         )
     answers = [row for event in events if isinstance(event, Answered) for row in _answer_rows(lease, event)]
     _insert_new(session, SampleAnswer, answers)
+    _insert_new(session, Checkpoint, [_checkpoint_row(lease, e) for e in events if isinstance(e, Checkpointed)])
     _keep_first_validation_loss(session, lease, points)
     return _messages(points, changed=bool(changes or notes or answers))
 
@@ -84,7 +92,7 @@ def _answer_rows(lease: Lease, event: Answered) -> list[dict[str, Any]]:
     ]
 
 
-def _changes(events: Sequence[Event]) -> dict[str, Any]:
+def _changes(lease: Lease, events: Sequence[Event]) -> dict[str, Any]:
     """The run's columns after the batch: later events overwrite earlier ones."""
     changes: dict[str, Any] = {}
     for event in events:
@@ -96,6 +104,10 @@ def _changes(events: Sequence[Event]) -> dict[str, Any]:
             changes.update(event.model_dump(exclude={"t"}))
         elif isinstance(event, BestMoved):
             changes.update(best_step=event.step, best_validation_loss=event.validation_loss)
+        elif isinstance(event, Checkpointed):
+            changes.update(checkpoint_step=event.step, checkpoint_epoch=lease.epoch)
+        elif isinstance(event, Resumed):
+            changes.update(resume_note=event.difference[:300])
         elif isinstance(event, Resolved):
             changes["resolved"] = event.config
         elif isinstance(event, Measured):
@@ -105,7 +117,11 @@ def _changes(events: Sequence[Event]) -> dict[str, Any]:
     return changes
 
 
-def _insert_new(session: Session, table: type[Point] | type[SampleAnswer], rows: list[dict[str, Any]]) -> None:
+def _checkpoint_row(lease: Lease, event: Checkpointed) -> dict[str, Any]:
+    return {"run_id": lease.run_id, "epoch": lease.epoch, "created_at": utc_now(), **event.model_dump(exclude={"t"})}
+
+
+def _insert_new(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> None:
     """Insert rows whose key is not there yet: a batch that is sent twice counts once."""
     if not rows:
         return
@@ -117,12 +133,14 @@ def _insert_new(session: Session, table: type[Point] | type[SampleAnswer], rows:
 def _keep_first_validation_loss(session: Session, lease: Lease, points: list[dict[str, Any]]) -> None:
     if not any(row["name"] == "eval/loss" for row in points):
         return
-    mine = (Point.run_id == lease.run_id, Point.name == "eval/loss", Point.epoch == lease.epoch)
-    first_step = select(func.min(Point.step)).where(*mine).scalar_subquery()
-    first = session.scalar(select(Point.value).where(*mine, Point.step == first_step))
-    run = session.get(Run, lease.run_id)
-    if run is not None:
-        fence(session, lease, initial_validation_loss=first)
+    shown = (Point.run_id == lease.run_id, Point.name == "eval/loss", Point.superseded.is_(False))
+    first = session.scalar(select(Point.value).where(*shown).order_by(Point.step).limit(1))
+    session.execute(
+        update(Run)
+        .where(Run.id == lease.run_id, Run.epoch == lease.epoch)
+        .values(initial_validation_loss=first)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _messages(points: list[dict[str, Any]], *, changed: bool) -> list[WireMessage]:

@@ -22,14 +22,15 @@ class SeriesPoint:
 
 
 def series_names(session: Session, run: Run) -> list[str]:
-    """The metrics that the run's latest attempt has measured."""
-    rows = select(Point.name).where(Point.run_id == run.id, Point.epoch == _latest_epoch(run)).distinct()
+    """The metrics that the run has measured."""
+    rows = select(Point.name).where(Point.run_id == run.id, Point.superseded.is_(False)).distinct()
     return sorted(session.scalars(rows))
 
 
 def measured_attempt(session: Session, run: Run) -> int | None:
-    """The attempt that the histories are of; None before the first point."""
-    return session.scalar(select(func.max(Point.epoch)).where(Point.run_id == run.id))
+    """The latest attempt that has measured anything; None before the first point."""
+    shown = (Point.run_id == run.id, Point.superseded.is_(False))
+    return session.scalar(select(func.max(Point.epoch)).where(*shown))
 
 
 def read_series(
@@ -45,7 +46,7 @@ def read_series(
     mine: tuple[ColumnElement[bool], ...] = (
         Point.run_id == run.id,
         Point.name == name,
-        Point.epoch == _latest_epoch(run),
+        Point.superseded.is_(False),
         Point.step >= first_step,
     )
     if last_step is not None:
@@ -72,8 +73,3 @@ def read_series(
     )
     # Of the kinds, "num" sorts last: a bucket that holds any number shows it.
     return [SeriesPoint(*row) for row in rows_in_buckets]
-
-
-def _latest_epoch(run: Run) -> object:
-    """The last attempt that measured anything; points of earlier attempts are kept and hidden."""
-    return select(func.max(Point.epoch)).where(Point.run_id == run.id).scalar_subquery()

@@ -3,7 +3,7 @@
 from typing import Literal
 
 Status = Literal["queued", "starting", "running", "finalizing", "succeeded", "failed", "cancelled"]
-Desired = Literal["run", "cancel"]
+Desired = Literal["run", "pause", "keep", "cancel"]
 Phase = Literal[
     "waiting",
     "starting",
@@ -41,6 +41,13 @@ STATUS_WORDS: dict[str, str] = {
     "cancelled": "Cancelled",
 }
 
+# What a person has asked for and the worker has not done yet.
+DESIRED_WORDS: dict[str, str] = {
+    "pause": "Pausing",
+    "keep": "Stopping, keeping the best",
+    "cancel": "Cancelling",
+}
+
 PHASE_WORDS: dict[str, str] = {
     "waiting": "Waiting for a free worker",
     "starting": "Starting the trainer",
@@ -70,7 +77,11 @@ FAILURE_WORDS: dict[str, tuple[str, str]] = {
         "The trainer ended without a result several times in a row.",
         "Read the log; try a smaller setting.",
     ),
-    "timeout": ("The trainer stopped making progress.", "Read the log; then run again."),
+    "timeout": (
+        "The trainer stopped making progress, twice.",
+        "Read the log: it holds where every thread stood. Then retry from the last checkpoint.",
+    ),
+    # Runs of version 0.1 that were ended by a signal; now such a run goes on from its checkpoint.
     "killed": (
         "The trainer was ended from outside.",
         "If nobody ended it, the machine was probably out of memory.",
