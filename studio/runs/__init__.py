@@ -1,7 +1,7 @@
 """Runs: their spec, their life and what they measured."""
 
 from studio.runs.events import Event, event_line, parse_event
-from studio.runs.folders import attempt_folder, read_log, remove_checkpoints
+from studio.runs.folders import attempt_folder, checkpoint_folder, read_log, remove_checkpoints
 from studio.runs.lease import (
     LeaseLost,
     add_event,
@@ -31,6 +31,7 @@ from studio.runs.lifecycle import (
     read_events,
     rename,
 )
+from studio.runs.manifest import Damaged, publish_folder, verify_folder
 from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer, Worker
 from studio.runs.plan import Plan, make_plan
 from studio.runs.protocol import LEASE_SECONDS, MAX_IDLE_ATTEMPTS, RULES, GiveUp, Holder, Lease, Retry, Rules, Verdict
@@ -49,6 +50,7 @@ __all__ = [
     "RULES",
     "TERMINAL",
     "Checkpoint",
+    "Damaged",
     "Event",
     "GiveUp",
     "Holder",
@@ -70,6 +72,7 @@ __all__ = [
     "add_event",
     "attempt_folder",
     "cancel",
+    "checkpoint_folder",
     "claim",
     "claim_next",
     "committed_checkpoint",
@@ -88,6 +91,7 @@ __all__ = [
     "measured_attempt",
     "parse_event",
     "preview",
+    "publish_folder",
     "queue_position",
     "read_answers",
     "read_desire",
@@ -104,4 +108,5 @@ __all__ = [
     "spec_from_yaml",
     "take_due",
     "validate_spec",
+    "verify_folder",
 ]
