@@ -4,6 +4,7 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
+from studio.methods._low_rank import LowRank
 from studio.methods.base import MethodBase, OverAnyBase
 from studio.methods.dora import DoRA
 from studio.methods.full import Full
@@ -24,6 +25,7 @@ __all__ = [
     "DoRA",
     "Full",
     "LoRA",
+    "LowRank",
     "Method",
     "MethodBase",
     "OverAnyBase",

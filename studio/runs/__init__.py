@@ -1,5 +1,6 @@
 """Runs: their spec, their life and what they measured."""
 
+from studio.runs.disk import needed_bytes
 from studio.runs.events import Event, event_line, parse_event
 from studio.runs.folders import attempt_folder, checkpoint_folder, read_log, remove_checkpoints
 from studio.runs.lease import (
@@ -89,6 +90,7 @@ __all__ = [
     "list_runs",
     "make_plan",
     "measured_attempt",
+    "needed_bytes",
     "parse_event",
     "preview",
     "publish_folder",
