@@ -6,7 +6,7 @@ lock; the database's clock is the only one that is compared. The rules themselve
 
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, select, update
+from sqlalchemy import CursorResult, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from studio.db import utc_now
@@ -25,7 +25,7 @@ from studio.runs.protocol import (
 )
 from studio.runs.status import Desired
 
-_SILENT = "The worker fell silent, so the run goes on elsewhere."
+_SILENT = "The worker fell silent."
 _TOO_LATE = {
     "cancel": " It was over before it could be cancelled.",
     "pause": " It was over before it could be paused.",
@@ -59,11 +59,10 @@ def claim(session: Session, run_id: str, owner: str, *, rules: Rules = RULES) ->
             phase="starting",
             phase_note="",
             epoch=Run.epoch + 1,
-            attempt=Run.attempt + 1,
+            attempt=Run.idle_attempts + 1,
             owner=owner,
             lease_until=rules.now + LEASE_SECONDS,
             started_at=utc_now(),
-            claimed_step=Run.checkpoint_step,
         )
         .returning(Run.epoch)
         .execution_options(synchronize_session=False)
@@ -118,7 +117,10 @@ def committed_checkpoint(session: Session, run_id: str) -> Checkpoint | None:
 def go_back_to(
     session: Session, lease: Lease, checkpoint: Checkpoint | None, *, note: str = "", rules: Rules = RULES
 ) -> None:
-    """Make `checkpoint` (or the beginning) where the run stands; what was recorded behind it is kept and hidden."""
+    """Make `checkpoint` (or the beginning) where the run stands; what was recorded behind it is kept and hidden.
+
+    Progress is counted from there.
+    """
     step = checkpoint.step if checkpoint else 0
     forgotten: dict[str, Any] = {} if checkpoint else {"initial_validation_loss": None}
     fence(
@@ -129,6 +131,7 @@ def go_back_to(
         seconds_left=None,
         checkpoint_step=checkpoint.step if checkpoint else None,
         checkpoint_epoch=checkpoint.epoch if checkpoint else None,
+        claimed_step=checkpoint.step if checkpoint else None,
         best_step=checkpoint.best_step if checkpoint else None,
         best_validation_loss=checkpoint.best_validation_loss if checkpoint else None,
         **forgotten,
@@ -145,9 +148,11 @@ def go_back_to(
 
 def fall_back(session: Session, lease: Lease, damaged: Checkpoint, *, rules: Rules = RULES) -> Checkpoint | None:
     """Forget a checkpoint whose files do not verify, and go back to the one before it; None is the beginning."""
+    # The same step may have been saved twice: by an attempt, and by the one that resumed from it.
+    earlier_epoch = and_(Checkpoint.step == damaged.step, Checkpoint.epoch < damaged.epoch)
     older = (
         select(Checkpoint)
-        .where(Checkpoint.run_id == lease.run_id, Checkpoint.step < damaged.step)
+        .where(Checkpoint.run_id == lease.run_id, or_(Checkpoint.step < damaged.step, earlier_epoch))
         .order_by(Checkpoint.step.desc(), Checkpoint.epoch.desc())
         .limit(1)
     )
@@ -155,7 +160,8 @@ def fall_back(session: Session, lease: Lease, damaged: Checkpoint, *, rules: Rul
     from_where = f"step {previous.step}" if previous else "the beginning"
     note = f"The checkpoint of step {damaged.step} was damaged on disk, so the run goes on from {from_where}."
     go_back_to(session, lease, previous, note=note, rules=rules)
-    session.delete(damaged)
+    key = (Checkpoint.run_id == lease.run_id, Checkpoint.epoch == damaged.epoch, Checkpoint.step == damaged.step)
+    session.execute(delete(Checkpoint).where(*key))
     return previous
 
 
@@ -164,7 +170,8 @@ def end(
 ) -> None:
     """Move the run to a terminal status; what a person asked for too late is told in the event."""
     words = {"succeeded": "The run finished.", "cancelled": "The run was cancelled."}
-    desired = read_desire(session, lease, rules=rules)
+    # Under the row's lock, so that no wish comes between the event and the end.
+    desired = renew(session, lease, rules=rules)
     too_late = "" if status == "cancelled" else _TOO_LATE.get(desired, "")
     # First the event: the fence refuses everything after a terminal status.
     add_event(session, lease, status, (reason or words.get(status, "")) + too_late, rules=rules)
@@ -186,7 +193,13 @@ def end(
 def hand_back(
     session: Session, lease: Lease, reason: str, *, delay_seconds: float = 0.0, rules: Rules = RULES, **counts: int
 ) -> None:
-    """Put the run back into the queue, at the place of its first queueing; `counts` are kept on the row."""
+    """Put the run back into the queue, at the place of its first queueing; `counts` are kept on the row.
+
+    A run that was cancelled meanwhile ends instead: from the queue nobody would end it.
+    """
+    if renew(session, lease, rules=rules) == "cancel":
+        end(session, lease, "cancelled", rules=rules)
+        return
     add_event(session, lease, "handed_back", reason, rules=rules)
     fence(
         session,
@@ -199,6 +212,7 @@ def hand_back(
         seconds_left=None,
         dispatched_at=None,
         not_before=rules.now + delay_seconds,
+        attempt=counts.get("idle_attempts", Run.idle_attempts),
         **counts,
     )
 
@@ -238,7 +252,8 @@ def retry_or_give_up(
 def reap(session: Session, *, dead_owners: tuple[str, ...] = (), rules: Rules = RULES) -> list[str]:
     """Take back runs whose worker fell silent or is known to be dead; returns the ids touched."""
     touched = []
-    over = select(Run.id, Run.epoch).where(rules.silent(dead_owners))
+    # In one order, so that two reapers on PostgreSQL wait for each other instead of deadlocking.
+    over = select(Run.id, Run.epoch).where(rules.silent(dead_owners)).order_by(Run.id)
     for run_id, epoch in session.execute(over).all():
         if _bump(session, run_id, epoch, dead_owners, rules):
             retry_or_give_up(session, Lease(run_id, epoch + 1, "reaper"), _SILENT, rules=rules)
