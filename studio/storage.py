@@ -1,11 +1,13 @@
 """Finished files: written whole (temporary name, fsync, rename), addressed by a key, never changed."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -23,7 +25,7 @@ class StoredFile:
 
 
 class Storage(Protocol):
-    """Four verbs, so that a local folder and an object store are the same to everyone else."""
+    """A few verbs, so that a local folder and an object store are the same to everyone else."""
 
     def put(self, source: Path, key: str) -> StoredFile:
         """Store a copy of `source` under `key`; the same key and content twice is no error."""
@@ -37,6 +39,12 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Remove; absent is no error."""
 
+    def adding(self) -> AbstractContextManager[None]:
+        """A block that puts files and commits their rows; nobody discards a file meanwhile."""
+
+    def discard(self, key: str, is_named: Callable[[], bool]) -> bool:
+        """Remove a file unless a row names it or someone is adding files just now; says whether it is gone."""
+
 
 class LocalStorage:
     """Storage in a folder. Keys are made by the studio from ids and hashes, never by a client."""
@@ -48,8 +56,9 @@ class LocalStorage:
         """Copy, hash, fsync and rename into place."""
         target = self._resolve(key)
         with disk_space_told():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+            make_folders(target.parent)
+            # Two processes, or two threads of one, may store the same content at the same moment.
+            temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
             try:
                 digest, size = _copy(source, temporary)
                 temporary.replace(target)
@@ -73,6 +82,30 @@ class LocalStorage:
         """Remove the file."""
         self._resolve(key).unlink(missing_ok=True)
 
+    def adding(self) -> AbstractContextManager[None]:
+        """Share the lock; waits for a discarder, who holds it for milliseconds."""
+        return self._locked(fcntl.LOCK_SH)
+
+    def discard(self, key: str, is_named: Callable[[], bool]) -> bool:
+        """Remove a file under the lock; what cannot be removed now is left to the next sweep."""
+        try:
+            with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+                if is_named():
+                    return False
+                self.delete(key)
+                return True
+        except BlockingIOError:
+            return False
+
+    @contextmanager
+    def _locked(self, mode: int) -> Iterator[None]:
+        with disk_space_told():
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = self.root.with_name(f"{self.root.name}.lock").open("a")
+        with lock:
+            fcntl.flock(lock, mode)
+            yield
+
     def _resolve(self, key: str) -> Path:
         path = (self.root / key).resolve()
         if not path.is_relative_to(self.root.resolve()):
@@ -95,6 +128,14 @@ def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file, read in 1 MiB pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and its parents so that they survive a power cut too."""
+    if not folder.is_dir():
+        make_folders(folder.parent)
+        folder.mkdir(exist_ok=True)
+        fsync_dir(folder.parent)
 
 
 def fsync_dir(folder: Path) -> None:

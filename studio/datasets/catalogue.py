@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from studio.actors import Actor
+from studio.datasets.keys import discard_unnamed
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.datasets.naming import dataset_name
 from studio.db import on_commit
@@ -57,26 +58,12 @@ def delete_dataset(session: Session, actor: Actor, dataset_id: str, *, storage: 
     except IntegrityError as error:
         raise Conflict("A run uses this dataset, so it cannot be deleted. Delete the runs first.") from error
     if storage is not None:
-        for key in _unshared_keys(session, versions):
-            on_commit(session, _deletion(storage, key))
+        for key in {key for version in versions for key in version.keys}:
+            on_commit(session, _discarding(session, storage, key))
 
 
-def _unshared_keys(session: Session, versions: list[DatasetVersion]) -> set[str]:
-    keys: set[str] = set()
-    for version in versions:
-        if not _count(session, DatasetVersion.sha256 == version.sha256):
-            keys |= {version.rows_key, version.offsets_key}
-        if not _count(session, DatasetVersion.original_sha256 == version.original_sha256):
-            keys.add(version.original_key)
-    return keys
-
-
-def _count(session: Session, condition: ColumnElement[bool]) -> int:
-    return session.scalar(select(func.count()).select_from(DatasetVersion).where(condition)) or 0
-
-
-def _deletion(storage: Storage, key: str) -> Callable[[], None]:
-    return lambda: storage.delete(key)
+def _discarding(session: Session, storage: Storage, key: str) -> Callable[[], None]:
+    return lambda: discard_unnamed(session, storage, key)
 
 
 def _own(row: _Row | None, actor: Actor, noun: str) -> _Row:

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sqlalchemy import event
@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session, SessionTransaction
 from studio import formats
 from studio.actors import Actor
 from studio.datasets.checking import checked
+from studio.datasets.keys import discard_unnamed
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.datasets.naming import dataset_name, name_from_file
 from studio.datasets.receiving import ReceivedUpload
 from studio.datasets.splits import Split
-from studio.errors import NotFound, UnsupportedFile
+from studio.errors import UnsupportedFile
 from studio.formats import FileKind, ImportLimits
 from studio.formats.report import OFFSETS_FILE, ROWS_FILE, Report, Request
 from studio.storage import Storage, disk_space_told
@@ -58,15 +59,11 @@ def _store_and_flush(
     """Files before rows: a row is never seen without its files."""
     version = dataset.latest
     files = _NewFiles(session, storage)
-    try:
-        files.store(folder / ROWS_FILE, version.rows_key)
-        files.store(folder / OFFSETS_FILE, version.offsets_key)
-        files.store(upload.path, version.original_key)
-        session.add(dataset)
-        session.flush()
-    except BaseException:
-        files.discard()
-        raise
+    files.store(folder / ROWS_FILE, version.rows_key)
+    files.store(folder / OFFSETS_FILE, version.offsets_key)
+    files.store(upload.path, version.original_key)
+    session.add(dataset)
+    session.flush()
 
 
 def _kind(file_name: str) -> FileKind:
@@ -107,39 +104,26 @@ def _version(actor: Actor, upload: ReceivedUpload, kind: FileKind, report: Repor
 
 
 class _NewFiles:
-    """Files stored ahead of their rows; those that were not there before go again if the rows do not come."""
+    """Files stored ahead of their rows; those that no row names after the transaction go again.
+
+    Until then nobody discards files: another import of the same content shares them.
+    """
 
     def __init__(self, session: Session, storage: Storage) -> None:
         self._storage = storage
         self._new: list[str] = []
-        event.listen(session, "after_commit", self._committed)
+        self._adding = ExitStack()
+        self._adding.enter_context(storage.adding())
         event.listen(session, "after_transaction_end", self._ended)
 
     def store(self, source: Path, key: str) -> None:
-        """Store a file and remember whether it is new."""
-        if not _is_stored(self._storage, key):
-            self._new.append(key)
+        """Store a file and remember its key."""
+        self._new.append(key)
         self._storage.put(source, key)
 
-    def discard(self) -> None:
-        """Remove the new files."""
-        while self._new:
-            self._storage.delete(self._new.pop())
-
-    def _committed(self, session: Session) -> None:
-        # after_commit fires for savepoints too.
-        if not session.in_nested_transaction():
-            self._new.clear()
-
     def _ended(self, session: Session, transaction: SessionTransaction) -> None:
-        # The listeners stay for the life of the session: none can be taken away while they are called.
+        # The listener stays for the life of the session: none can be taken away while they are called.
         if transaction.parent is None:
-            self.discard()
-
-
-def _is_stored(storage: Storage, key: str) -> bool:
-    try:
-        storage.path(key)
-    except NotFound:
-        return False
-    return True
+            self._adding.close()
+            while self._new:
+                discard_unnamed(session, self._storage, self._new.pop())

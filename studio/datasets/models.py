@@ -71,3 +71,8 @@ class DatasetVersion(Base):
     def original_key(self) -> str:
         """The file as it was sent."""
         return f"originals/{self.original_sha256[:2]}/{self.original_sha256}"
+
+    @property
+    def keys(self) -> tuple[str, str, str]:
+        """All its files in storage."""
+        return (self.rows_key, self.offsets_key, self.original_key)
