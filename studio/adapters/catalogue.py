@@ -27,8 +27,12 @@ def store_archive(storage: Storage, lease: Lease, archive: Path) -> StoredFile:
 def register(session: Session, lease: Lease, exported: Exported, stored: StoredFile) -> Adapter:
     """Write the adapter's row and end its run as succeeded; the caller commits both at once.
 
+    A second call returns the row of the first: its commit may have passed although the answer was lost.
     Raises LeaseLost when a person cancelled first or another worker holds the run.
     """
+    known = session.scalar(select(Adapter).where(Adapter.run_id == lease.run_id, Adapter.storage_key == stored.key))
+    if known is not None:
+        return known
     run = session.get_one(Run, lease.run_id, with_for_update={"of": Run}, populate_existing=True)
     if run.desired == "cancel":
         raise LeaseLost("The run was cancelled before its adapter was registered.")

@@ -27,7 +27,11 @@ from studio.runs.status import ACTIVE, DESIRED_WORDS, FAILURE_WORDS, PHASE_WORDS
 
 
 class Run(Base):
-    """One training. `desired` is written by people; `status` and what follows it by the holder of the lease."""
+    """One training. `desired` is written by people; `status` and what follows it by the holder of the lease.
+
+    `idle_attempts` counts attempts in a row that ended without a new checkpoint. `attempt` is one more while the run
+    is held, as in version 0.1, whose workers give a run up at three.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (

@@ -143,6 +143,7 @@ def test_the_third_silence_is_a_crash_loop(session_factory: SessionFactory, make
     run = make_run()
 
     for _ in range(3):
+        _end_the_wait(session_factory, run)
         _claim(session_factory)
         _let_lapse(session_factory, run)
         with transaction(session_factory) as session:
@@ -160,7 +161,8 @@ def test_orderly_stops_are_never_a_crash_loop(session_factory: SessionFactory, m
         with transaction(session_factory) as session:
             runs.hand_back(session, lease, "The studio was stopped.")
 
-    assert (_read(session_factory, run).status, _read(session_factory, run).attempt) == ("queued", 0)
+    left = _read(session_factory, run)
+    assert (left.status, left.idle_attempts, left.attempt) == ("queued", 0, 0)
 
 
 def test_a_run_that_was_handed_back_keeps_its_place(session_factory: SessionFactory, make_run: MakeRun) -> None:
@@ -260,6 +262,11 @@ def _claim(session_factory: SessionFactory, owner: str = "w1") -> Lease:
 def _let_lapse(session_factory: SessionFactory, run: Run) -> None:
     with transaction(session_factory) as session:
         session.get_one(Run, run.id).lease_until = 1.0
+
+
+def _end_the_wait(session_factory: SessionFactory, run: Run) -> None:
+    with transaction(session_factory) as session:
+        session.get_one(Run, run.id).not_before = 0.0
 
 
 def _read(session_factory: SessionFactory, run: Run) -> Run:

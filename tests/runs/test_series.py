@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import func, select, update
 
 from studio import runs
 from studio.db import SessionFactory, reading, transaction
@@ -60,12 +61,15 @@ def test_a_range_of_steps_is_read_alone(session_factory: SessionFactory, run: Ru
     assert [point.step for point in series] == [3, 4, 5]
 
 
-def test_only_the_latest_attempt_is_shown(session_factory: SessionFactory, run: Run) -> None:
+def test_superseded_points_are_kept_and_hidden(session_factory: SessionFactory, run: Run) -> None:
     _measure(session_factory, run, [(1, 9.0), (2, 8.0)], epoch=1)
-    _measure(session_factory, run, [(1, 5.0)], epoch=2)
+    with transaction(session_factory) as session:
+        session.execute(update(Point).where(Point.step > 1).values(superseded=True))
+    _measure(session_factory, run, [(2, 5.0)], epoch=2)
 
     with reading(session_factory) as session:
-        assert [point.value for point in runs.read_series(session, run, "train/loss")] == [5.0]
+        assert [point.value for point in runs.read_series(session, run, "train/loss")] == [9.0, 5.0]
+        assert session.scalar(select(func.count()).select_from(Point)) == 3
         assert runs.series_names(session, run) == ["train/loss"]
 
 
