@@ -124,10 +124,15 @@ def disk_space_told() -> Iterator[None]:
         raise
 
 
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file, read in 1 MiB pieces."""
+def sha256_of(path: Path, check: Callable[[], None] | None = None) -> str:
+    """Hex SHA-256 of a file; `check` is called at every 8 MiB and may raise to give up."""
+    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while piece := stream.read(8 << 20):
+            digest.update(piece)
+            if check is not None:
+                check()
+    return digest.hexdigest()
 
 
 def make_folders(folder: Path) -> None:

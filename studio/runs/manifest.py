@@ -6,6 +6,7 @@ A folder without a manifest that verifies does not exist, whatever else it holds
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,13 @@ def publish_folder(temporary: Path, final: Path, facts: dict[str, Any]) -> tuple
     return hashlib.sha256(text.encode()).hexdigest(), manifest.size_bytes
 
 
-def verify_folder(folder: Path, manifest_sha256: str | None = None) -> Manifest:
-    """Read the manifest and hash every file; raises Damaged with the first thing that is wrong."""
+def verify_folder(
+    folder: Path, manifest_sha256: str | None = None, *, check: Callable[[], None] | None = None
+) -> Manifest:
+    """Read the manifest and hash every file; raises Damaged with the first thing that is wrong.
+
+    `check` is called at every 8 MiB and may raise to give up.
+    """
     try:
         content = (folder / MANIFEST_FILE).read_bytes()
     except OSError as error:
@@ -85,7 +91,7 @@ def verify_folder(folder: Path, manifest_sha256: str | None = None) -> Manifest:
         path = folder / file.name
         if path.parent != folder or not path.is_file() or path.stat().st_size != file.size_bytes:
             raise Damaged(f"{folder.name}/{file.name} is missing or has another size.")
-        if sha256_of(path) != file.sha256:
+        if sha256_of(path, check) != file.sha256:
             raise Damaged(f"{folder.name}/{file.name} is damaged: its SHA-256 differs.")
     return manifest
 
