@@ -38,6 +38,7 @@ from studio.runs.plan import Plan, make_plan
 from studio.runs.protocol import LEASE_SECONDS, MAX_IDLE_ATTEMPTS, RULES, GiveUp, Holder, Lease, Retry, Rules, Verdict
 from studio.runs.recipes import RECIPES, Recipe, get_recipe
 from studio.runs.recorder import record
+from studio.runs.retention import expire_checkpoints, prune_checkpoints
 from studio.runs.series import MAX_POINTS, SeriesPoint, measured_attempt, read_series, series_names
 from studio.runs.spec import RunSpec, errors_by_field, spec_from_yaml, validate_spec
 from studio.runs.status import ACTIVE, TERMINAL
@@ -81,6 +82,7 @@ __all__ = [
     "end",
     "errors_by_field",
     "event_line",
+    "expire_checkpoints",
     "fall_back",
     "fence",
     "get_recipe",
@@ -93,6 +95,7 @@ __all__ = [
     "needed_bytes",
     "parse_event",
     "preview",
+    "prune_checkpoints",
     "publish_folder",
     "queue_position",
     "read_answers",
