@@ -16,7 +16,12 @@ def attempt_folder(runs_dir: Path, run_id: str, epoch: int) -> Path:
 
 def checkpoint_folder(runs_dir: Path, run_id: str, epoch: int, step: int) -> Path:
     """The folder of one checkpoint, within that of the attempt that wrote it."""
-    return attempt_folder(runs_dir, run_id, epoch) / CHECKPOINTS / f"step-{step:08d}"
+    return attempt_folder(runs_dir, run_id, epoch) / CHECKPOINTS / checkpoint_name(step)
+
+
+def checkpoint_name(step: int) -> str:
+    """What the folder of a checkpoint is called within its attempt's folder of checkpoints."""
+    return f"step-{step:08d}"
 
 
 def read_log(runs_dir: Path, run_id: str, epoch: int, *, max_bytes: int = 256_000) -> str:
