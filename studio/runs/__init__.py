@@ -1,8 +1,11 @@
 """Runs: their spec, their life and what they measured."""
 
+from studio.runs.actions import Action, allowed_actions, cancel, pause, resume
+from studio.runs.continuing import keep, retry, run_again
 from studio.runs.disk import needed_bytes
 from studio.runs.events import Event, event_line, parse_event
 from studio.runs.folders import attempt_folder, checkpoint_folder, read_log, remove_checkpoints
+from studio.runs.following import MAX_POINTS_AT_ONCE, NewPoint, Standing, read_new_points, read_standing
 from studio.runs.lease import (
     LeaseLost,
     add_event,
@@ -21,7 +24,6 @@ from studio.runs.lease import (
 )
 from studio.runs.lifecycle import (
     active_runs,
-    cancel,
     count_by_dataset,
     get_run,
     launch,
@@ -39,18 +41,22 @@ from studio.runs.protocol import LEASE_SECONDS, MAX_IDLE_ATTEMPTS, RULES, GiveUp
 from studio.runs.recipes import RECIPES, Recipe, get_recipe
 from studio.runs.recorder import record
 from studio.runs.retention import expire_checkpoints, prune_checkpoints
-from studio.runs.series import MAX_POINTS, SeriesPoint, measured_attempt, read_series, series_names
+from studio.runs.series import MAX_POINTS, SeriesPoint, read_series, series_names
 from studio.runs.spec import RunSpec, errors_by_field, spec_from_yaml, validate_spec
 from studio.runs.status import ACTIVE, TERMINAL
+from studio.runs.suggestions import Suggestion, suggestions_for
+from studio.runs.workers import living_workers
 
 __all__ = [
     "ACTIVE",
     "LEASE_SECONDS",
     "MAX_IDLE_ATTEMPTS",
     "MAX_POINTS",
+    "MAX_POINTS_AT_ONCE",
     "RECIPES",
     "RULES",
     "TERMINAL",
+    "Action",
     "Checkpoint",
     "Damaged",
     "Event",
@@ -58,6 +64,7 @@ __all__ = [
     "Holder",
     "Lease",
     "LeaseLost",
+    "NewPoint",
     "Plan",
     "Point",
     "Recipe",
@@ -68,10 +75,13 @@ __all__ = [
     "RunSpec",
     "SampleAnswer",
     "SeriesPoint",
+    "Suggestion",
+    "Standing",
     "Verdict",
     "Worker",
     "active_runs",
     "add_event",
+    "allowed_actions",
     "attempt_folder",
     "cancel",
     "checkpoint_folder",
@@ -88,12 +98,14 @@ __all__ = [
     "get_recipe",
     "get_run",
     "hand_back",
+    "keep",
     "launch",
     "list_runs",
+    "living_workers",
     "make_plan",
-    "measured_attempt",
     "needed_bytes",
     "parse_event",
+    "pause",
     "preview",
     "prune_checkpoints",
     "publish_folder",
@@ -102,15 +114,21 @@ __all__ = [
     "read_desire",
     "read_events",
     "read_log",
+    "read_new_points",
     "read_series",
+    "read_standing",
     "reap",
     "record",
     "remove_checkpoints",
     "rename",
     "renew",
+    "resume",
+    "retry",
     "retry_or_give_up",
+    "run_again",
     "series_names",
     "spec_from_yaml",
+    "suggestions_for",
     "take_due",
     "validate_spec",
     "verify_folder",

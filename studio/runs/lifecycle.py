@@ -1,5 +1,6 @@
-"""What people do with runs: launch, look, cancel, rename, delete."""
+"""What people do with runs: launch, look, rename."""
 
+import re
 from collections.abc import Sequence
 
 from sqlalchemy import func, select, update
@@ -10,8 +11,8 @@ from studio import datasets
 from studio.actors import Actor
 from studio.base_models import get_base_model
 from studio.datasets import DatasetVersion
-from studio.db import on_commit, utc_now
-from studio.errors import Conflict, InvalidInput, NotFound
+from studio.db import on_commit
+from studio.errors import InvalidInput, NotFound
 from studio.queue import Queue
 from studio.runs.models import Run, RunEvent, SampleAnswer
 from studio.runs.plan import Plan, make_plan
@@ -20,6 +21,7 @@ from studio.runs.status import ACTIVE
 from studio.settings import Settings
 
 _NAME_LIMIT = 200
+_NUMBERED = re.compile(r"(.+) \((\d{1,5})\)")
 
 
 def launch(
@@ -37,7 +39,7 @@ def launch(
 
     Raises InvalidInput when the spec names what is not there, or data that cannot be trained on.
     """
-    if idempotency_key and (known := _find_by_key(session, actor, idempotency_key)):
+    if idempotency_key and (known := find_by_key(session, actor, idempotency_key)):
         return known
     version = _checked_version(session, actor, spec)
     base_model = get_base_model(spec.base_model.id, settings.models_root)
@@ -59,11 +61,11 @@ def launch(
             session.add(run)
     except IntegrityError:
         # Two clicks at once: the other transaction has queued the run of this key meanwhile.
-        if idempotency_key and (known := _find_by_key(session, actor, idempotency_key)):
+        if idempotency_key and (known := find_by_key(session, actor, idempotency_key)):
             return known
         raise
     session.refresh(run)
-    _add_event(session, run, "queued", "The run was queued.")
+    tell(session, run, "queued", "The run was queued.")
     on_commit(session, lambda: queue.send(run.id))
     return run
 
@@ -121,36 +123,10 @@ def active_runs(session: Session, actor: Actor) -> list[Run]:
 def queue_position(session: Session, run: Run) -> int:
     """How many runs are before this one; 0 is next."""
     before = (Run.queued_at < run.queued_at) | ((Run.queued_at == run.queued_at) & (Run.id < run.id))
-    return session.scalar(select(func.count()).where(Run.status == "queued", Run.desired == "run", before)) or 0
-
-
-def cancel(session: Session, actor: Actor, run_id: str) -> Run:
-    """Cancel: at once while queued, else the worker ends the trainer within seconds; twice is no error.
-
-    Raises Conflict when the run had already ended by itself.
-    """
-    run = get_run(session, actor, run_id)
-    session.execute(
-        update(Run)
-        .where(Run.id == run.id, Run.status.in_([*ACTIVE, "queued"]))
-        .values(desired="cancel")
-        .execution_options(synchronize_session=False)
+    return (
+        session.scalar(select(func.count()).where(Run.status == "queued", Run.desired.in_(("run", "keep")), before))
+        or 0
     )
-    at_once = session.execute(
-        update(Run)
-        .where(Run.id == run.id, Run.status == "queued")
-        .values(status="cancelled", phase="done", phase_note="", finished_at=utc_now())
-        .returning(Run.id)
-        .execution_options(synchronize_session=False)
-    ).scalar_one_or_none()
-    session.refresh(run)
-    if at_once:
-        _add_event(session, run, "cancelled", "The run was cancelled before it started.")
-    if run.status in {"succeeded", "failed"}:
-        raise Conflict(
-            f"This run had already {'finished' if run.status == 'succeeded' else 'failed'}; nothing was cancelled."
-        )
-    return run
 
 
 def rename(session: Session, actor: Actor, run_id: str, name: str) -> Run:
@@ -171,6 +147,30 @@ def read_answers(session: Session, run: Run) -> list[SampleAnswer]:
     return list(session.scalars(query.order_by(SampleAnswer.position, SampleAnswer.step)))
 
 
+def next_name(name: str) -> str:
+    """The name of a run that follows one of this name: `Demo`, `Demo (2)`, `Demo (3)`."""
+    found = _NUMBERED.fullmatch(name)
+    stem, number = (found[1], int(found[2])) if found else (name, 1)
+    return f"{stem[: _NAME_LIMIT - 10]} ({number + 1})"
+
+
+def find_by_key(session: Session, actor: Actor, key: str) -> Run | None:
+    """The run that was made under this idempotency key."""
+    return session.scalar(select(Run).where(Run.owner_id == actor.id, Run.idempotency_key == key))
+
+
+def tell(session: Session, run: Run, kind: str, message: str) -> None:
+    """Record what happened to a run by a person's hand; the row's lock numbers it."""
+    seq = session.execute(
+        update(Run)
+        .where(Run.id == run.id)
+        .values(next_seq=Run.next_seq + 1)
+        .returning(Run.next_seq)
+        .execution_options(synchronize_session=False)
+    ).scalar_one()
+    session.add(RunEvent(run_id=run.id, seq=seq - 1, epoch=run.epoch, kind=kind, message=message))
+
+
 def _checked_version(session: Session, actor: Actor, spec: RunSpec) -> datasets.DatasetVersion:
     try:
         version = datasets.get_version(session, actor, spec.data.dataset_version_id)
@@ -188,24 +188,9 @@ def _checked_version(session: Session, actor: Actor, spec: RunSpec) -> datasets.
     return version
 
 
-def _find_by_key(session: Session, actor: Actor, key: str) -> Run | None:
-    return session.scalar(select(Run).where(Run.owner_id == actor.id, Run.idempotency_key == key))
-
-
 def _run_name(given: str, dataset_name: str, spec: RunSpec, base_label: str) -> str:
     return _clean_name(given) or _clean_name(f"{dataset_name} - {spec.method.label} on {base_label}")
 
 
 def _clean_name(text: str) -> str:
     return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())[:_NAME_LIMIT]
-
-
-def _add_event(session: Session, run: Run, kind: str, message: str) -> None:
-    seq = session.execute(
-        update(Run)
-        .where(Run.id == run.id)
-        .values(next_seq=Run.next_seq + 1)
-        .returning(Run.next_seq)
-        .execution_options(synchronize_session=False)
-    ).scalar_one()
-    session.add(RunEvent(run_id=run.id, seq=seq - 1, epoch=run.epoch, kind=kind, message=message))

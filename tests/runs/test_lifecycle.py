@@ -9,7 +9,7 @@ from studio import runs
 from studio.actors import LOCAL_ACTOR, Actor
 from studio.datasets import DatasetVersion
 from studio.db import SessionFactory, reading, transaction
-from studio.errors import Conflict, InvalidInput, NotFound
+from studio.errors import InvalidInput, NotFound
 from studio.runs import Run, RunSpec
 from studio.settings import Settings
 
@@ -164,56 +164,6 @@ def test_another_actor_sees_nothing(
         with pytest.raises(InvalidInput):
             launch(session, actor=SOMEONE_ELSE)
         assert runs.list_runs(session, SOMEONE_ELSE) == []
-
-
-def test_cancelling_a_queued_run_needs_no_worker(session_factory: SessionFactory, make_run: MakeRun) -> None:
-    run = make_run()
-
-    with transaction(session_factory) as session:
-        cancelled = runs.cancel(session, LOCAL_ACTOR, run.id)
-
-    assert (cancelled.status, cancelled.phase) == ("cancelled", "done")
-    with transaction(session_factory) as session:
-        assert runs.claim_next(session, "w1") is None
-
-
-def test_cancelling_twice_is_no_error(session_factory: SessionFactory, make_run: MakeRun) -> None:
-    run = make_run()
-
-    for _ in range(2):
-        with transaction(session_factory) as session:
-            assert runs.cancel(session, LOCAL_ACTOR, run.id).status == "cancelled"
-
-    with reading(session_factory) as session:
-        assert [event.kind for event in runs.read_events(session, run)] == ["cancelled"]
-
-
-def test_cancelling_an_active_run_only_says_so(session_factory: SessionFactory, make_run: MakeRun) -> None:
-    run = make_run()
-    with transaction(session_factory) as session:
-        runs.claim_next(session, "w1")
-
-    with transaction(session_factory) as session:
-        cancelling = runs.cancel(session, LOCAL_ACTOR, run.id)
-
-    assert (cancelling.status, cancelling.desired, cancelling.status_words) == ("starting", "cancel", "Cancelling")
-
-
-@pytest.mark.parametrize(("status", "word"), [("succeeded", "finished"), ("failed", "failed")])
-def test_cancelling_what_is_over_is_a_conflict(
-    session_factory: SessionFactory, make_run: MakeRun, status: str, word: str
-) -> None:
-    run = make_run()
-    with transaction(session_factory) as session:
-        lease = runs.claim_next(session, "w1")
-        assert lease is not None
-        runs.end(session, lease, status, kind="internal" if status == "failed" else None)
-
-    with pytest.raises(Conflict, match=f"already {word}"), transaction(session_factory) as session:
-        runs.cancel(session, LOCAL_ACTOR, run.id)
-
-    with reading(session_factory) as session:
-        assert session.get_one(Run, run.id).status == status
 
 
 def test_the_queue_tells_each_its_place(session_factory: SessionFactory, make_run: MakeRun) -> None:
