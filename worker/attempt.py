@@ -1,8 +1,7 @@
-"""What an attempt leaves behind and what its end means: its lines, its exit code, the kernel's counters."""
+"""What an attempt leaves behind: its lines, and the kernel's counters."""
 
 import logging
 import re
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +9,10 @@ from pydantic import ValidationError
 
 from studio.runs import Event, parse_event
 from studio.runs.events import Exported, Failed, Measured, Progressed
-from studio.runs.status import FailureKind
 
 log = logging.getLogger(__name__)
 
-_REASON_LIMIT = 600
 _READ_LIMIT_BYTES = 1 << 20
-_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
 
 class EventTail:
@@ -69,32 +65,6 @@ class Said:
                 self.failed = event
 
 
-class RunFailed(Exception):
-    """The run ends as failed, for this reason."""
-
-    def __init__(self, kind: FailureKind, reason: str) -> None:
-        super().__init__(reason)
-        self.kind: FailureKind = kind
-        self.reason = reason
-
-
-def explain_end(said: Said, exit_code: int, *, who: str, oom_kills: int) -> RunFailed:
-    """The sentence for a child that left without a result; `oom_kills` is how many the kernel counted meanwhile."""
-    if said.failed is not None:
-        return RunFailed(said.failed.kind, _one_sentence(said.failed.reason))
-    where = f" at step {said.step}" if said.step else " before its first step"
-    if exit_code < 0:
-        number = signal.Signals(-exit_code)
-        name = f"signal {number.value} ({number.name})"
-        if number in _CRASHES:
-            return RunFailed("internal", f"The {who} crashed with {name}{where}; the log says more.")
-        if number == signal.SIGKILL and oom_kills > 0:
-            sentence = f"The kernel ended the {who}{where} because the machine ran out of memory."
-            return RunFailed("oom_host", sentence)
-        return RunFailed("killed", f"The {who} was ended by {name}{where}. Nothing of this attempt is kept.")
-    return RunFailed("internal", f"The {who} left without a result (exit code {exit_code}){where}; read the log.")
-
-
 def count_oom_kills() -> int:
     """How often the kernel has killed for memory: in this control group, else on this machine; 0 where unknown."""
     for path, pattern in (
@@ -121,11 +91,3 @@ def _cgroup_folder() -> Path:
     except OSError:
         return root
     return root
-
-
-def _one_sentence(reason: str) -> str:
-    """One line, never a stack trace: that belongs into the log."""
-    lines = [line.strip() for line in reason.splitlines() if line.strip()]
-    if not lines or any(line.startswith("Traceback") for line in lines):
-        return "Something failed inside the trainer; the log says what."
-    return " ".join(lines)[:_REASON_LIMIT]

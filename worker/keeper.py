@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Literal
 
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from studio import runs
 from studio.db import SessionFactory, reading, transaction
@@ -14,19 +15,12 @@ from studio.db import SessionFactory, reading, transaction
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-RENEW_SECONDS = 10.0
 
-Ending = Literal["cancelled", "lost", "stopped"]
-# What is raised while the database is away: restarted, or locked for longer than its timeout.
-DATABASE_AWAY = (OperationalError, InterfaceError)
-
-
-class Interrupted(Exception):
-    """Work on the run ends now; `ending` says why."""
-
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(ending)
-        self.ending: Ending = ending
+# What ends work on a run before its end; `stopped` is the worker itself being asked to leave.
+Ending = Literal["cancel", "pause", "keep", "lost", "leave", "stopped"]
+Verdict = Literal["go_on"] | Ending
+# What is raised while the database is away: restarted, locked for longer than its timeout, or out of connections.
+DATABASE_AWAY = (OperationalError, InterfaceError, NoConnection)
 
 
 class Keeper:
@@ -36,7 +30,8 @@ class Keeper:
         self._session_factory = session_factory
         self._lease = lease
         self._stopping = stopping
-        self._heard: Ending | None = None
+        self._holder = runs.Holder(time.monotonic())
+        self._is_away = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"keeper-{lease.run_id}", daemon=True)
 
@@ -50,34 +45,39 @@ class Keeper:
         self._over.set()
         self._thread.join()
 
-    def check(self) -> None:
-        """Raise Interrupted when the run was cancelled or lost, or the worker is stopping."""
-        if self._heard is not None:
-            raise Interrupted(self._heard)
-        if self._stopping.is_set():
-            raise Interrupted("stopped")
+    def verdict(self) -> Verdict:
+        """What the holder of the lease shall do; a cancellation or a lost lease outweighs a stopping worker."""
+        verdict = self._holder.verdict(time.monotonic())
+        if verdict in ("lost", "cancel") or not self._stopping.is_set():
+            return verdict
+        return "stopped"
 
-    def pause(self, seconds: float) -> None:
-        """Wait, but no longer than until the worker stops; raises like `check`."""
-        self._stopping.wait(seconds)
-        self.check()
+    def refused(self) -> None:
+        """A write of this attempt did not pass the fence."""
+        self._holder.refused()
 
     def _keep(self) -> None:
-        renewed = time.monotonic()
-        while not self._over.wait(LOOK_SECONDS) and self._heard is None:
+        while not self._over.wait(LOOK_SECONDS) and self._holder.verdict(time.monotonic()) != "lost":
             try:
                 self._look()
-                if time.monotonic() - renewed >= RENEW_SECONDS:
-                    with transaction(self._session_factory) as session:
-                        runs.renew(session, self._lease)
-                    renewed = time.monotonic()
             except runs.LeaseLost:
-                self._heard = "lost"
+                self._holder.refused()
             except DATABASE_AWAY as error:
-                # Training goes on: every visible write is fenced, and the events file keeps what is not written yet.
-                log.warning("%s: the database does not answer (%s).", self._lease.run_id, type(error).__name__)
+                self._tell_away(error)
 
     def _look(self) -> None:
         with reading(self._session_factory) as session:
-            if runs.read_desire(session, self._lease) == "cancel":
-                self._heard = "cancelled"
+            self._holder.hear(runs.read_desire(session, self._lease), time.monotonic())
+        if self._holder.must_renew(time.monotonic()):
+            with transaction(self._session_factory) as session:
+                runs.renew(session, self._lease)
+            self._holder.renewed(time.monotonic())
+        if self._is_away:
+            log.info("%s: the database answers again.", self._lease.run_id)
+            self._is_away = False
+
+    def _tell_away(self, error: Exception) -> None:
+        """Once an outage. Training goes on: every visible write is fenced, and the events file keeps the rest."""
+        if not self._is_away:
+            log.warning("%s: the database does not answer (%s).", self._lease.run_id, type(error).__name__)
+        self._is_away = True

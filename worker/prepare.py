@@ -1,40 +1,77 @@
-"""Before a trainer starts: the rows are those of the spec, the base model is here, and the disk has room."""
+"""Before a trainer starts: its checkpoint is whole, its rows are those of the spec, base model and disk are there."""
 
-import hashlib
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy import func, select
 
 from studio import base_models, runs
 from studio.datasets import DatasetVersion
+from studio.db import reading
 from studio.errors import InvalidInput, NotFound
-from studio.runs import Run
-from studio.storage import free_bytes
+from studio.runs import Checkpoint, Run
+from studio.storage import free_bytes, sha256_of
 from worker.assignment import Assignment
-from worker.attempt import RunFailed
 from worker.bench import Bench
 from worker.order import Found, Order
+from worker.outcome import AttemptOver, Fail
+from worker.writer import Writer
+
+log = logging.getLogger(__name__)
 
 Check = Callable[[], None]
 Download = Callable[[Order], Found]
 
-_HEADROOM_BYTES = 256 << 20
-# A 16-bit base has 2 bytes a weight. Full training keeps best and last checkpoint and writes a third before it
-# deletes (3 x 12 bytes: float32 weights and two moments), then export, archive and stored copy (3 x 4 bytes): 24 x.
-_FULL_TIMES_BASE = 24
-# Adapters and their moments are a few per cent of the weights; a quarter covers rank 512.
-_ADAPTER_SHARE_OF_BASE = 0.25
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where an attempt begins."""
+
+    run: Run
+    dataset_name: str
+    checkpoint: Checkpoint | None
+    kept_bytes: int
 
 
-def prepare(bench: Bench, lease: runs.Lease, *, check: Check, fetch: Download) -> Assignment:
-    """Check everything that a trainer would trip over; raises RunFailed with the sentence for the person."""
-    with bench.session_factory() as session:
+def read_start(bench: Bench, lease: runs.Lease) -> Start:
+    """Read the run and the checkpoint that it stands at."""
+    with reading(bench.session_factory) as session:
         run = session.get_one(Run, lease.run_id)
-        version = run.dataset_version
-        dataset_name = version.dataset.name
+        size = select(func.sum(Checkpoint.size_bytes)).where(Checkpoint.run_id == run.id)
+        return Start(
+            run=run,
+            dataset_name=run.dataset_version.dataset.name,
+            checkpoint=runs.committed_checkpoint(session, run.id),
+            kept_bytes=int(session.scalar(size) or 0),
+        )
+
+
+def find_checkpoint(bench: Bench, lease: runs.Lease, start: Start, *, writer: Writer, check: Check) -> Path | None:
+    """The newest checkpoint that is whole, every byte of it; one that is not is forgotten, and the one before tried."""
+    checkpoint = start.checkpoint
+    while checkpoint is not None:
+        folder = runs.checkpoint_folder(bench.settings.runs_dir, lease.run_id, checkpoint.epoch, checkpoint.step)
+        try:
+            runs.verify_folder(folder, checkpoint.manifest_sha256, check=check)
+        except (runs.Damaged, OSError) as error:
+            log.warning("%s: checkpoint %s cannot be used: %s", lease.run_id, folder, error)
+            checkpoint = _forget(lease, checkpoint, writer)
+        else:
+            return folder
+    return None
+
+
+def prepare(
+    bench: Bench, lease: runs.Lease, start: Start, *, checkpoint: Path | None, check: Check, fetch: Download
+) -> Assignment:
+    """Check everything that a trainer would trip over; raises AttemptOver with the sentence for the person."""
+    run, version, settings = start.run, start.run.dataset_version, bench.settings
     spec = run.run_spec
     rows, offsets = _checked_rows(bench, version, spec.data.sha256, check)
     folder, revision = _base_model(bench, spec, fetch)
-    _refuse_full_disk(bench, spec, folder)
+    _refuse_full_disk(bench, spec, folder, start.kept_bytes)
     return Assignment(
         run_id=run.id,
         epoch=lease.epoch,
@@ -46,33 +83,31 @@ def prepare(bench: Bench, lease: runs.Lease, *, check: Check, fetch: Download) -
         offsets_path=offsets,
         row_count=version.row_count,
         canonical=version.canonical,
-        dataset_name=dataset_name,
-        gpu=bench.settings.gpu,
+        dataset_name=start.dataset_name,
+        gpu=settings.gpu,
+        checkpoint=checkpoint,
+        keep_only=run.desired == "keep" and checkpoint is not None,
+        checkpoint_steps=settings.checkpoint_steps,
+        checkpoint_seconds=settings.checkpoint_seconds,
     )
+
+
+def _forget(lease: runs.Lease, damaged: Checkpoint, writer: Writer) -> Checkpoint | None:
+    return writer.write(lambda session: runs.fall_back(session, lease, damaged))
 
 
 def _checked_rows(bench: Bench, version: DatasetVersion, sha256: str, check: Check) -> tuple[Path, Path]:
     try:
         rows, offsets = bench.storage.path(version.rows_key), bench.storage.path(version.offsets_key)
     except NotFound as error:
-        raise RunFailed("bad_data", error.message) from error
-    if _sha256_of(rows, check) != sha256:
-        raise RunFailed(
-            "bad_data",
+        raise AttemptOver(Fail("bad_data", error.message)) from error
+    if sha256_of(rows, check) != sha256:
+        sentence = (
             "The dataset's rows on disk are not those that the spec names: their SHA-256 differs. The file was changed "
-            "or damaged; upload the dataset again.",
+            "or damaged; upload the dataset again."
         )
+        raise AttemptOver(Fail("bad_data", sentence))
     return rows, offsets
-
-
-def _sha256_of(path: Path, check: Check) -> str:
-    """As `studio.storage.sha256_of`, with a look at every 8 MiB whether the run still goes on."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(8 << 20):
-            digest.update(piece)
-            check()
-    return digest.hexdigest()
 
 
 def _base_model(bench: Bench, spec: runs.RunSpec, fetch: Download) -> tuple[Path, str | None]:
@@ -84,7 +119,7 @@ def _base_model(bench: Bench, spec: runs.RunSpec, fetch: Download) -> tuple[Path
             base_models.check_weight_files(folder)
             return folder, None
     except InvalidInput as error:
-        raise RunFailed("model_load", error.message) from error
+        raise AttemptOver(Fail("model_load", error.message)) from error
     settings.models_dir.mkdir(parents=True, exist_ok=True)
     found = fetch(
         Order(
@@ -98,14 +133,14 @@ def _base_model(bench: Bench, spec: runs.RunSpec, fetch: Download) -> tuple[Path
     return found.folder, found.revision
 
 
-def _refuse_full_disk(bench: Bench, spec: runs.RunSpec, base_folder: Path) -> None:
+def _refuse_full_disk(bench: Bench, spec: runs.RunSpec, base_folder: Path, kept_bytes: int) -> None:
+    """The checkpoints that the run has already are part of what it needs."""
     base_bytes = sum(path.stat().st_size for path in base_folder.glob("*.safetensors"))
-    share = _FULL_TIMES_BASE if spec.method.artifact == "model" else _ADAPTER_SHARE_OF_BASE
-    needed = int(base_bytes * share) + _HEADROOM_BYTES
+    needed = runs.needed_bytes(spec, base_bytes, bench.settings.keep_checkpoints) - kept_bytes
     free = free_bytes(bench.settings.runs_dir)
     if free < needed:
-        raise RunFailed(
-            "disk_full",
+        sentence = (
             f"This run needs up to {needed / 1e9:.1f} GB of disk for checkpoints and its result, and the data folder "
-            f"has {free / 1e9:.1f} GB. Free some space, then run again.",
+            f"has {free / 1e9:.1f} GB. Free some space, then run again."
         )
+        raise AttemptOver(Fail("disk_full", sentence))

@@ -22,7 +22,6 @@ from studio.runs.folders import LOG_FILE
 
 Target = Callable[[Path], int]
 PRELOAD = "worker.preload"
-TERMINATION_GRACE_SECONDS = 2.0
 _NICENESS = 5
 _PR_SET_PDEATHSIG = 1
 
@@ -122,15 +121,19 @@ class Program:
             return None
 
 
-def stop(child: Child) -> None:
-    """End a child and everything it started: SIGTERM, and SIGKILL after 2 s; returns when it is gone."""
-    if child.wait(0) is None:
-        _signal_group(child, signal.SIGTERM)
-        child.wait(TERMINATION_GRACE_SECONDS)
+def end_group(child: Child) -> None:
+    """Kill a child and everything it started; returns when the child is gone."""
     # Also after its end: DataLoader workers live in its group.
-    _signal_group(child, signal.SIGKILL)
+    _kill_group(child)
     while child.wait(1.0) is None:
-        _signal_group(child, signal.SIGKILL)
+        _kill_group(child)
+
+
+def tell(child: Child, number: int) -> None:
+    """Send a signal to the child alone: what it started would only die of it."""
+    if child.wait(0) is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, number)
 
 
 def die_with_parent() -> None:
@@ -139,14 +142,12 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _signal_group(child: Child, number: signal.Signals) -> None:
+def _kill_group(child: Child) -> None:
     try:
-        os.killpg(child.pid, number)
+        os.killpg(child.pid, signal.SIGKILL)
     except ProcessLookupError:
         # Before its setsid the child is in the forkserver's group.
-        if child.wait(0) is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child.pid, number)
+        tell(child, signal.SIGKILL)
     except PermissionError:
         return
 

@@ -12,7 +12,10 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTraine
 from studio.runs import RunSpec, parse_event, validate_spec
 from studio.runs.events import Event
 from studio.runs.folders import EVENTS_FILE
+from tests.worker.benches import bench, forkserver, models_root, tiny_run
 from worker.assignment import Assignment
+
+__all__ = ["bench", "forkserver", "models_root", "tiny_run"]
 
 CHATML = (
     "{%- for message in messages %}"
