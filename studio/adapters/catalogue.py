@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from studio.actors import Actor
 from studio.adapters.models import Adapter
 from studio.errors import NotFound
-from studio.runs import Lease, LeaseLost, Run, end
+from studio.runs import RULES, Lease, LeaseLost, Rules, Run, end
 from studio.runs.events import Exported
 from studio.storage import Storage, StoredFile
 
@@ -24,7 +24,9 @@ def store_archive(storage: Storage, lease: Lease, archive: Path) -> StoredFile:
     return storage.put(archive, archive_key(lease.run_id, lease.epoch))
 
 
-def register(session: Session, lease: Lease, exported: Exported, stored: StoredFile) -> Adapter:
+def register(
+    session: Session, lease: Lease, exported: Exported, stored: StoredFile, *, rules: Rules = RULES
+) -> Adapter:
     """Write the adapter's row and end its run as succeeded; the caller commits both at once.
 
     A second call returns the row of the first: its commit may have passed although the answer was lost.
@@ -36,7 +38,7 @@ def register(session: Session, lease: Lease, exported: Exported, stored: StoredF
     run = session.get_one(Run, lease.run_id, with_for_update={"of": Run}, populate_existing=True)
     if run.desired == "cancel":
         raise LeaseLost("The run was cancelled before its adapter was registered.")
-    end(session, lease, "succeeded")
+    end(session, lease, "succeeded", rules=rules)
     adapter = Adapter(
         owner_id=run.owner_id,
         run_id=run.id,
