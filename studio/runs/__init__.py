@@ -37,7 +37,18 @@ from studio.runs.lifecycle import (
 from studio.runs.manifest import Damaged, publish_folder, verify_folder
 from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer, Worker
 from studio.runs.plan import Plan, make_plan
-from studio.runs.protocol import LEASE_SECONDS, MAX_IDLE_ATTEMPTS, RULES, GiveUp, Holder, Lease, Retry, Rules, Verdict
+from studio.runs.protocol import (
+    LEASE_SECONDS,
+    MAX_IDLE_ATTEMPTS,
+    RULES,
+    GiveUp,
+    Holder,
+    Lease,
+    ReapGrace,
+    Retry,
+    Rules,
+    Verdict,
+)
 from studio.runs.recipes import RECIPES, Recipe, get_recipe
 from studio.runs.recorder import record
 from studio.runs.retention import expire_checkpoints, prune_checkpoints
@@ -67,6 +78,7 @@ __all__ = [
     "NewPoint",
     "Plan",
     "Point",
+    "ReapGrace",
     "Recipe",
     "Retry",
     "Rules",
@@ -75,8 +87,8 @@ __all__ = [
     "RunSpec",
     "SampleAnswer",
     "SeriesPoint",
-    "Suggestion",
     "Standing",
+    "Suggestion",
     "Verdict",
     "Worker",
     "active_runs",

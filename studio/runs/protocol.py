@@ -147,3 +147,19 @@ class Holder:
         if self._desired != "run":
             return self._desired
         return "leave" if now - self._heard_at >= AWAY_SECONDS else "go_on"
+
+
+class ReapGrace:
+    """How long a reaper holds back, so that holders can renew first; `now` is its own monotonic clock, in seconds."""
+
+    def __init__(self, now: float, seconds: float = LEASE_SECONDS) -> None:
+        self._seconds = seconds
+        self.begin(now)
+
+    def begin(self, now: float) -> None:
+        """At a reaper's start, and whenever the database did not answer it."""
+        self._until = now + self._seconds
+
+    def is_over(self, now: float) -> bool:
+        """Whether a lease that has run out means that its holder is silent."""
+        return now >= self._until
