@@ -1,7 +1,7 @@
 """What routes receive: the services made at start, a session that commits before the response, and the actor."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Path, Query, Request
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from studio.actors import LOCAL_ACTOR, Actor
 from studio.db import SessionFactory, reading, transaction
 from studio.errors import NotFound
+from studio.hashes import KnownHashes
 from studio.ids import ID_PATTERN
 from studio.queue import Queue
 from studio.settings import Settings
@@ -27,6 +28,7 @@ class Services:
     storage: Storage
     queue: Queue
     wire: Wire
+    hashes: KnownHashes = field(default_factory=KnownHashes)
 
 
 def get_services(request: Request) -> Services:

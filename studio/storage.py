@@ -14,6 +14,8 @@ from typing import BinaryIO, Protocol
 
 from studio.errors import NotFound, StorageFull
 
+_MISSING = "The file of this row is missing from the data folder; restore it from a backup."
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -69,13 +71,17 @@ class LocalStorage:
 
     def open(self, key: str) -> BinaryIO:
         """Open for reading."""
-        return self.path(key).open("rb")
+        path = self.path(key)
+        try:
+            return path.open("rb")
+        except FileNotFoundError as error:
+            raise NotFound(_MISSING) from error
 
     def path(self, key: str) -> Path:
         """The file's path, if it is there."""
         path = self._resolve(key)
         if not path.is_file():
-            raise NotFound("The file of this row is missing from the data folder; restore it from a backup.")
+            raise NotFound(_MISSING)
         return path
 
     def delete(self, key: str) -> None:

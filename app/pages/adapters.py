@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app.deps import CurrentActor, CurrentSession, IdInPath, PageAfter
+from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, Services
+from app.downloads import archive_problem
 from app.pages._usage import loading_snippet, usage_sentences
 from app.render import render
 from studio import adapters
@@ -25,16 +26,19 @@ def list_adapters(
 
 
 @router.get("/{adapter_id}")
-def show_adapter(request: Request, adapter_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
+def show_adapter(
+    request: Request, adapter_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> HTMLResponse:
     """Facts, files, and how to use it."""
     adapter = adapters.get_adapter(session, actor, adapter_id)
-    return render(request, "adapters/show.html", _context(adapter))
+    return render(request, "adapters/show.html", _context(services, adapter))
 
 
-def _context(adapter: adapters.Adapter) -> dict[str, Any]:
+def _context(services: Services, adapter: adapters.Adapter) -> dict[str, Any]:
     method = adapter.run.run_spec.method
     return {
         "adapter": adapter,
+        "problem": archive_problem(services, adapter),
         "run": adapter.run,
         "method": method,
         "snippet": loading_snippet(adapter),
