@@ -29,7 +29,7 @@ LEFTOVER_SECONDS = 3600.0
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     """Build the application; services that are passed in stay their owner's to close."""
     made = services or make_services(settings)
-    streams = live.Streams(redis_url(settings))
+    streams = live.Streams(redis_url(settings), made.session_factory)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -49,7 +49,7 @@ class WireMessage:
 
 
 class Wire:
-    """Adds to and reads the ends of streams; every failure is logged once and swallowed."""
+    """Adds to streams; every failure is logged once and swallowed."""
 
     def __init__(self, url: str) -> None:
         # No retries: redis-py's three would hold a page up for seconds whenever Redis is down.
@@ -73,16 +73,6 @@ class Wire:
             self._answers()
         except redis.RedisError as error:
             self._fails(error)
-
-    def tail(self, run_id: str) -> str:
-        """The id of the newest entry, to be read *before* SQL so that nothing falls between; "0" when unknown."""
-        try:
-            newest: Any = self._redis.xrevrange(stream_key(run_id), count=1)
-            self._answers()
-            return str(newest[0][0]) if newest else "0"
-        except redis.RedisError as error:
-            self._fails(error)
-            return "0"
 
     def beat(self, owner: str, seconds: int) -> None:
         """Say that a worker is there for the next `seconds`."""

@@ -53,7 +53,7 @@ export class Chart {
   draw() {
     const data = this.data();
     this.element.dataset.points = this.metrics.map((name) => this.series.points(name).length).join(" ");
-    if (!data[0].length || !this.element.clientWidth) return;
+    if (!(data[0].length || this.plot) || !this.element.clientWidth) return;
     this.element.querySelector(".chart-waiting")?.remove();
     this.plot ??= new uPlot(this.options(), data, this.element);
     this.plot.batch(() => {
@@ -68,7 +68,7 @@ export class Chart {
     const { left, width } = plot.select;
     const from = Math.max(0, Math.floor(plot.posToVal(left, "x")));
     const to = Math.max(from + 1, Math.ceil(plot.posToVal(left + width, "x")));
-    const body = await askForSeries(this.element.dataset.chart, from, to);
+    const body = await askForSeries(this.element.dataset.chart, { from, to });
     if (!body) return;
     this.range = { min: from, max: to };
     this.detail = new Series();

@@ -1,14 +1,14 @@
-// The run page, live. The histories come from /series once, then points arrive over the stream. Whatever may have
-// been missed - a cut connection, a Redis that was away, a new attempt - is asked for again.
+// The run page, live. The histories come from /series, what follows them over the stream, each event with its number;
+// after a cut the stream goes on where it broke off. `reset` says that what was drawn may be hidden now.
 import { Chart, written } from "./chart.js";
 import { Series, askForSeries } from "./series.js";
 
-const ASK_AFTER_MS = 12_000;
+// The server says something at least every 15 s: a connection that is silent for longer is dead.
+const SILENT_MS = 20_000;
 const series = new Series();
 const charts = [...document.querySelectorAll("[data-chart]")].map((element) => new Chart(element, series));
 const live = document.getElementById("run-live");
 let heard = performance.now();
-let isOffline = false;
 let isAsking = false;
 let isWanted = false;
 let drawing = 0;
@@ -18,13 +18,14 @@ function redraw() {
   cancelAnimationFrame(drawing);
   drawing = requestAnimationFrame(() => {
     for (const place of document.querySelectorAll("[data-latest]")) {
-      place.textContent = series.latest(place.dataset.latest, written) ?? place.textContent;
+      place.textContent = series.latest(place.dataset.latest, written) ?? (series.isRead ? "–" : place.textContent);
     }
     for (const chart of charts) chart.draw();
+    if (series.isCrowded) catchUp();
   });
 }
 
-// Fetches what SQL has from the last step it told of; gives whether it was told. A call during another is not lost.
+// Reads the histories anew; gives whether they came. A call during another is not lost.
 async function catchUp() {
   isWanted = true;
   if (isAsking) return false;
@@ -32,8 +33,9 @@ async function catchUp() {
   let body = null;
   while (isWanted) {
     isWanted = false;
-    body = await askForSeries(charts[0].element.dataset.chart, series.readTo);
-    if (body && !series.take(body)) isWanted = true;
+    series.expect();
+    body = await askForSeries(charts[0].element.dataset.chart);
+    if (body) series.take(body);
   }
   isAsking = false;
   // Without an answer the next look at the clock asks again.
@@ -42,45 +44,40 @@ async function catchUp() {
   return body !== null;
 }
 
-// The parts of the page that htmx fetches refresh at this event, as if the stream had sent it.
-function refreshParts() {
-  live.dispatchEvent(new CustomEvent("changed"));
+// Cuts the wait short, or the connection, which may be dead without the browser's knowledge; or makes the first one.
+function reconnect() {
+  if (connection?.delayCanceller) connection.delayCanceller();
+  else if (connection?.reader) connection.reader.cancel();
+  else htmx.trigger(live, "connect");
+}
+
+async function look() {
+  if (document.hidden) return;
+  const isOver = ["succeeded", "failed", "cancelled"].includes(document.getElementById("run-status").dataset.status);
+  if (!isOver && performance.now() - heard < SILENT_MS) return;
+  if (!isOver) reconnect();
+  if (await catchUp() && isOver) clearInterval(clock);
 }
 
 function follow() {
-  live.addEventListener("points", (event) => {
-    heard = performance.now();
-    const points = JSON.parse(event.detail.data);
-    if (isOffline || series.hasPassed(points)) catchUp();
-    isOffline = false;
-    series.add(points);
+  for (const kind of ["points", "changed", "reset", "ping"]) {
+    live.addEventListener(kind, () => { heard = performance.now(); });
+  }
+  live.addEventListener("points", ({ detail }) => {
+    series.add(JSON.parse(detail.data), Number(detail.id));
     redraw();
   });
-  live.addEventListener("reset", catchUp);
-  // Sent every few seconds while Redis is away; the first points after it come with a hole before them.
-  live.addEventListener("offline", () => {
-    isOffline = true;
+  live.addEventListener("reset", () => {
+    for (const chart of charts) chart.showWhole();
     catchUp();
-    refreshParts();
   });
-  live.addEventListener("htmx:sse:after:connection", (event) => {
-    connection = event.detail.connection;
-    if (connection.attempt === 0) return;
-    catchUp();
-    refreshParts();
+  live.addEventListener("htmx:sse:after:connection", ({ detail }) => {
+    connection = detail.connection;
+    heard = performance.now();
   });
-  addEventListener("online", () => {
-    connection?.delayCanceller?.();
-    catchUp();
-    refreshParts();
-  });
-  const clock = setInterval(async () => {
-    const isOver = ["succeeded", "failed", "cancelled"].includes(document.getElementById("run-status").dataset.status);
-    if (!isOver && performance.now() - heard < ASK_AFTER_MS) return;
-    if (isOver) series.readTo = 0;
-    if (await catchUp() && isOver) clearInterval(clock);
-  }, ASK_AFTER_MS / 4);
+  addEventListener("online", reconnect);
 }
 
 catchUp();
 if (live) follow();
+const clock = live && setInterval(look, SILENT_MS / 5);

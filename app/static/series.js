@@ -2,37 +2,46 @@
 
 const NOT_FINITE = { nan: "NaN", inf: "∞", "-inf": "−∞" };
 
+// What a metric may grow to before its history is asked for anew, which the server thins to 2,000 points.
+const CROWDED = 6000;
+
 export class Series {
   #metrics = new Map();
-  #attempt;
   #bestStep = null;
-  // The last step that SQL has told of. Steps are recorded in order, so what may be missing is here or behind.
-  readTo = 0;
+  // Everything up to this number of the run is here.
+  #seq = 0;
+  #kept = null;
+  isRead = false;
 
-  // Takes a reply of /series. False: it is of another attempt, whose points must be asked for from the beginning.
-  take({ attempt, best_step: bestStep, series }) {
-    const isOther = this.#attempt !== undefined && this.#attempt !== attempt;
-    this.#attempt = attempt;
-    if (isOther) {
-      this.#metrics.clear();
-      this.readTo = 0;
-      return false;
-    }
-    this.#bestStep = bestStep;
-    for (const [name, points] of Object.entries(series)) {
-      this.add(points.map(([step, value, , , kind]) => [name, step, value, kind]));
-      this.readTo = Math.max(this.readTo, ...points.slice(-1).map(([step]) => step));
-    }
-    return true;
+  // Points that arrive until the next `take` are kept for it: its reply may be older than they are.
+  expect() {
+    this.#kept ??= [];
   }
 
-  add(points) {
+  // Takes a reply of /series in the place of all points: what it does not hold is hidden now.
+  take({ seq, best_step: bestStep, series }) {
+    const kept = this.#kept ?? [];
+    this.#kept = null;
+    this.#metrics.clear();
+    this.#seq = seq;
+    this.#bestStep = bestStep;
+    this.isRead = true;
+    for (const [name, points] of Object.entries(series)) {
+      for (const [step, value, , , kind] of points) this.#of(name).set(step, { value, kind });
+    }
+    for (const [points, number] of kept) this.add(points, number);
+  }
+
+  // Takes points of the stream; with them everything up to the number `seq` is here.
+  add(points, seq) {
+    if (seq <= this.#seq) return;
+    this.#seq = seq;
+    this.#kept?.push([points, seq]);
     for (const [name, step, value, kind] of points) this.#of(name).set(step, { value, kind });
   }
 
-  // Whether points are of a step that lies behind: sent again, or of a new attempt.
-  hasPassed(points) {
-    return points.some(([name, step]) => (this.points(name).at(-1)?.[0] ?? 0) > step);
+  get isCrowded() {
+    return [...this.#metrics.values()].some((points) => points.size > CROWDED);
   }
 
   points(name) {
@@ -76,11 +85,10 @@ export class Series {
   }
 }
 
-// Asks for the histories of a run; null when nobody answers.
-export async function askForSeries(address, from, to) {
-  const query = new URLSearchParams(to == null ? { from } : { from, to });
+// Asks for the histories of a run, or for those of a range of steps, `{ from, to }`; null when nobody answers.
+export async function askForSeries(address, range = {}) {
   try {
-    const response = await fetch(`${address}?${query}`, { headers: { Accept: "application/json" } });
+    const response = await fetch(`${address}?${new URLSearchParams(range)}`, { headers: { Accept: "application/json" } });
     return response.ok ? await response.json() : null;
   } catch {
     return null;

@@ -109,6 +109,11 @@ class Run(Base):
         return self.status in TERMINAL
 
     @property
+    def last_seq(self) -> int:
+        """The number of its newest point or event: who knows all up to it follows the run from there."""
+        return self.next_seq - 1
+
+    @property
     def status_words(self) -> str:
         """The status as a person says it."""
         if self.is_paused:

@@ -27,12 +27,6 @@ def series_names(session: Session, run: Run) -> list[str]:
     return sorted(session.scalars(rows))
 
 
-def measured_attempt(session: Session, run: Run) -> int | None:
-    """The latest attempt that has measured anything; None before the first point."""
-    shown = (Point.run_id == run.id, Point.superseded.is_(False))
-    return session.scalar(select(func.max(Point.epoch)).where(*shown))
-
-
 def read_series(
     session: Session,
     run: Run,

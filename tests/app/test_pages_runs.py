@@ -285,16 +285,15 @@ def test_series_keep_what_is_not_finite(
     ]
 
 
-def test_series_give_a_range_with_the_attempt_that_measured_it(
+def test_series_give_a_range_and_the_number_up_to_which_they_are_whole(
     client: TestClient, make_run: Callable[..., Run], session_factory: SessionFactory
 ) -> None:
     run = make_run("Long")
-    assert client.get(f"/runs/{run.id}/series").json()["attempt"] is None
+    assert client.get(f"/runs/{run.id}/series").json()["seq"] == 0
     add_points(session_factory, run, [("train/loss", step, 1.0, "num") for step in range(1, 41)])
 
     def steps(query: str) -> list[int]:
         body = client.get(f"/runs/{run.id}/series?{query}").json()
-        assert body["attempt"] == 1
         return [point[0] for point in body["series"].get("train/loss", [])]
 
     assert steps("from=38") == [38, 39, 40]
