@@ -99,7 +99,12 @@ def test_points_are_told_as_they_are_kept(feed: Feed, play: Callable[..., None])
     async def scenario(streams: Streams) -> None:
         async with aclosing(streams.frames(feed.run_id, cursor)) as frames:
             _, _, points = (await events(frames, 1, "points"))[0]
-        assert points == [["a", 1, 0.1 + 0.2, "num"], ["b", 1, None, "nan"], ["c", 1, None, "-inf"], ["d", 1, 1e300, "num"]]
+        assert points == [
+            ["a", 1, 0.1 + 0.2, "num"],
+            ["b", 1, None, "nan"],
+            ["c", 1, None, "-inf"],
+            ["d", 1, 1e300, "num"],
+        ]
 
     play(scenario)
 
