@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from app import downloads
-from app.api import adapters, base_models, datasets, history, methods, runs
+from app.api import adapters, base_models, datasets, history, methods, run_actions, runs
 
 router = APIRouter()
-for _part in (datasets, base_models, methods, runs, history, adapters):
+for _part in (datasets, base_models, methods, runs, run_actions, history, adapters):
     router.include_router(_part.router)
 router.include_router(downloads.router)

@@ -1,4 +1,4 @@
-"""Runs over JSON: plan, launch, watch, cancel."""
+"""Runs over JSON: plan, launch, look."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
+from sqlalchemy.orm import Session
 
 from app.api.models import In, Out, Page, RenameIn, page_of
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit
-from app.live import announce
 from studio import adapters, runs
 from studio.errors import InvalidInput, UnsupportedFile
 from studio.ids import ID_PATTERN
@@ -94,14 +94,27 @@ class RunOut(Out):
     started_at: datetime | None
     finished_at: datetime | None
     is_over: bool
+    is_paused: bool
+    checkpoint_step: int | None
+    resume_note: str
     adapter_id: str | None = None
 
 
+class SuggestionOut(Out):
+    """Other settings that may get past a failure; `POST /runs/{id}/again?suggestion={key}` launches them."""
+
+    key: str
+    label: str
+    why: str
+
+
 class RunDetailOut(RunOut):
-    """A run with its spec and what the trainer made of it."""
+    """A run with its spec, what the trainer made of it, and what can be done next."""
 
     spec: dict[str, Any]
     resolved: dict[str, Any]
+    actions: tuple[runs.Action, ...] = ()
+    suggestions: tuple[SuggestionOut, ...] = ()
 
 
 async def read_launch(request: Request) -> LaunchIn:
@@ -149,7 +162,7 @@ def launch_run(
         idempotency_key=idempotency_key,
     )
     response.headers["location"] = f"/api/runs/{run.id}"
-    return _detail(session, run)
+    return detail_of(session, run)
 
 
 @router.post("/plan", summary="Count what a run would do")
@@ -177,23 +190,13 @@ def list_runs(
 @router.get("/{run_id}", summary="Show a run")
 def show_run(run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> RunDetailOut:
     """The run as it stands, with its spec."""
-    return _detail(session, runs.get_run(session, actor, run_id))
+    return detail_of(session, runs.get_run(session, actor, run_id))
 
 
 @router.patch("/{run_id}", summary="Rename a run")
 def rename_run(run_id: IdInPath, wanted: RenameIn, session: CurrentSession, actor: CurrentActor) -> RunDetailOut:
     """Give it another name; an empty one changes nothing."""
-    return _detail(session, runs.rename(session, actor, run_id, wanted.name))
-
-
-@router.post("/{run_id}/cancellation", summary="Cancel a run")
-def cancel_run(
-    run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
-) -> RunDetailOut:
-    """At once while it waits, within seconds while it trains; twice is no error; 409 when it had already ended."""
-    run = runs.cancel(session, actor, run_id)
-    announce(session, services.wire, run)
-    return _detail(session, run)
+    return detail_of(session, runs.rename(session, actor, run_id, wanted.name))
 
 
 @router.get("/{run_id}/spec.yaml", summary="Download the spec", response_class=Response)
@@ -220,6 +223,15 @@ def _launch(read: Callable[[], LaunchIn]) -> LaunchIn:
         raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
 
 
-def _detail(session: CurrentSession, run: runs.Run) -> RunDetailOut:
+def detail_of(session: Session, run: runs.Run) -> RunDetailOut:
+    """The run with what can be done to it."""
     adapter = adapters.adapter_of_run(session, run)
-    return RunDetailOut.model_validate(run).model_copy(update={"adapter_id": adapter.id if adapter else None})
+    checkpoint = runs.committed_checkpoint(session, run.id)
+    more = {
+        "adapter_id": adapter.id if adapter else None,
+        "actions": runs.allowed_actions(run, has_checkpoint=checkpoint is not None),
+        "suggestions": tuple(
+            SuggestionOut.model_validate(one) for one in runs.suggestions_for(run.run_spec, run.failure_kind)
+        ),
+    }
+    return RunDetailOut.model_validate(run).model_copy(update=more)

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services
 from app.pages._charts import CHARTS, loss_table, series_of
 from app.pages._settings import settings_of
+from app.pages._standing import status_context
 from app.render import render
-from studio import adapters, runs
+from studio import runs
 
 router = APIRouter(prefix="/runs/{run_id}")
 _LAST_STEP = 2**31 - 1
@@ -22,16 +23,17 @@ _LAST_STEP = 2**31 - 1
 def show_run(
     request: Request, run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> HTMLResponse:
-    """The whole page. The run's row is read first, so that its stream goes on behind what the page shows."""
+    """The whole page. The wire's end is read before the first SQL, so that no point falls between the two."""
+    cursor = services.wire.tail(run_id)
     run = runs.get_run(session, actor, run_id)
-    return render(request, "runs/show.html", _page_context(session, run, services) | {"cursor": run.last_seq})
+    return render(request, "runs/show.html", page_context(session, run, services) | {"cursor": cursor})
 
 
 @router.get("/status")
 def show_status(request: Request, run_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
     """Status, progress, numbers and outcome."""
     run = runs.get_run(session, actor, run_id)
-    return render(request, "runs/_status.html", _status_context(session, run))
+    return render(request, "runs/_status.html", status_context(session, run) | {"is_fragment": True})
 
 
 @router.get("/answers")
@@ -75,11 +77,11 @@ def show_series(
     last_step: Annotated[int | None, Query(alias="to", ge=0, le=_LAST_STEP)] = None,
     points: Annotated[int, Query(ge=1, le=runs.MAX_POINTS)] = runs.MAX_POINTS,
 ) -> JSONResponse:
-    """Every metric's history between two steps: `[step, value or null, low, high, kind]`, all there is up to `seq`."""
+    """Every metric's history between two steps: `[step, value or null, low, high, kind]`; `attempt` measured it."""
     run = runs.get_run(session, actor, run_id)
     body = {
         "series": series_of(session, run, first_step=first_step, last_step=last_step, max_points=points),
-        "seq": run.last_seq,
+        "attempt": runs.measured_attempt(session, run),
         "best_step": run.best_step,
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
@@ -106,22 +108,15 @@ def download_spec(run_id: IdInPath, session: CurrentSession, actor: CurrentActor
     return Response(run.run_spec.to_yaml(), media_type="application/yaml", headers=headers)
 
 
-def _page_context(session: Session, run: runs.Run, services: Services) -> dict[str, Any]:
+def page_context(session: Session, run: runs.Run, services: Services) -> dict[str, Any]:
+    """Everything that the whole page draws, but for the cursor of its stream."""
     return {
-        **_status_context(session, run),
+        **status_context(session, run),
         **_log_context(session, run, services),
         "charts": CHARTS,
         "prompts": _by_prompt(session, run),
         "losses": loss_table(session, run),
         "settings": settings_of(run),
-    }
-
-
-def _status_context(session: Session, run: runs.Run) -> dict[str, Any]:
-    return {
-        "run": run,
-        "adapter": adapters.adapter_of_run(session, run) if run.status == "succeeded" else None,
-        "place": runs.queue_position(session, run) if run.status == "queued" else 0,
     }
 
 

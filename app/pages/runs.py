@@ -1,12 +1,11 @@
-"""The list of runs, and what is done to one of them."""
+"""The list of runs, and their names."""
 
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter
-from app.live import announce
+from app.deps import CurrentActor, CurrentSession, IdInPath, PageAfter
 from app.render import render
 from studio import runs
 
@@ -49,13 +48,4 @@ def rename_run(
 ) -> RedirectResponse:
     """Give it another name; an empty one keeps the old."""
     runs.rename(session, actor, run_id, name)
-    return RedirectResponse(f"/runs/{run_id}", status_code=303)
-
-
-@router.post("/{run_id}/cancellation")
-def cancel_run(
-    run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
-) -> RedirectResponse:
-    """End it: at once while it waits, else within seconds."""
-    announce(session, services.wire, runs.cancel(session, actor, run_id))
     return RedirectResponse(f"/runs/{run_id}", status_code=303)

@@ -14,7 +14,7 @@ from studio.datasets import DatasetVersion
 from studio.db import on_commit
 from studio.errors import InvalidInput, NotFound
 from studio.queue import Queue
-from studio.runs.models import Run, RunEvent, SampleAnswer
+from studio.runs.models import Point, Run, RunEvent, SampleAnswer
 from studio.runs.plan import Plan, make_plan
 from studio.runs.spec import RunSpec
 from studio.runs.status import ACTIVE
@@ -139,6 +139,18 @@ def rename(session: Session, actor: Actor, run_id: str, name: str) -> Run:
 def read_events(session: Session, run: Run) -> list[RunEvent]:
     """What happened to a run, oldest first."""
     return list(session.scalars(select(RunEvent).where(RunEvent.run_id == run.id).order_by(RunEvent.seq)))
+
+
+def last_return(session: Session, run: Run) -> str:
+    """Why the run was last put back into the queue, and from where it went on; empty when it never was."""
+    returned = (RunEvent.run_id == run.id, RunEvent.kind == "handed_back")
+    return session.scalar(select(RunEvent.message).where(*returned).order_by(RunEvent.seq.desc()).limit(1)) or ""
+
+
+def has_resumed(session: Session, run: Run) -> bool:
+    """Whether the last attempt went on behind a checkpoint and has measured something there."""
+    mine = (Point.run_id == run.id, Point.epoch == run.epoch, Point.superseded.is_(False))
+    return run.claimed_step is not None and session.scalar(select(Point.seq).where(*mine).limit(1)) is not None
 
 
 def read_answers(session: Session, run: Run) -> list[SampleAnswer]:

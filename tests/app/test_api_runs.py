@@ -41,13 +41,13 @@ def test_a_run_is_launched_shown_and_cancelled(client: TestClient, spec: dict[st
         message = json.loads(valkey.lindex("tunewright:gpu", 0))
         assert run["id"] in message["headers"]["argsrepr"]
 
-    cancelled = client.post(f"/api/runs/{run['id']}/cancellation")
+    cancelled = client.post(f"/api/runs/{run['id']}/cancel")
 
     assert cancelled.json()["status_words"] == "Cancelled"
     assert [event["kind"] for event in client.get(f"/api/runs/{run['id']}/events").json()] == ["queued", "cancelled"]
     followed = client.get(f"/runs/{run['id']}/stream").text
     assert "event: changed" in followed and "event: done" in followed
-    assert client.post(f"/api/runs/{run['id']}/cancellation").status_code == 200
+    assert client.post(f"/api/runs/{run['id']}/cancel").status_code == 200
 
 
 def test_a_spec_survives_yaml(client: TestClient, spec: dict[str, Any]) -> None:
@@ -156,7 +156,7 @@ def test_a_failed_run_says_why_and_what_to_do(
 
     assert shown["failure_sentence"] == "The GPU ran out of memory."
     assert shown["failure_advice"]
-    assert client.post(f"/api/runs/{run.id}/cancellation").status_code == 409
+    assert client.post(f"/api/runs/{run.id}/cancel").status_code == 409
 
 
 def test_a_run_of_another_person_is_absent(
@@ -169,7 +169,7 @@ def test_a_run_of_another_person_is_absent(
     for path in ("", "/series", "/events", "/answers", "/log", "/spec.yaml"):
         assert client.get(f"/api/runs/{run.id}{path}").status_code == 404
     assert client.get(f"/runs/{run.id}/stream").status_code == 404
-    assert client.post(f"/api/runs/{run.id}/cancellation").status_code == 404
+    assert client.post(f"/api/runs/{run.id}/cancel").status_code == 404
     assert client.patch(f"/api/runs/{run.id}", json={"name": "mine"}).status_code == 404
     assert client.get("/api/runs").json()["items"] == []
 

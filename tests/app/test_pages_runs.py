@@ -326,7 +326,7 @@ def test_the_table_twin_pairs_the_losses(
 def test_cancelling_a_queued_run_ends_it(client: TestClient, make_run: Callable[..., Run]) -> None:
     run = make_run("Unwanted")
 
-    page = client.post(f"/runs/{run.id}/cancellation")
+    page = client.post(f"/runs/{run.id}/cancel")
 
     assert page.status_code == 200
     assert 'data-status="cancelled"' in page.text

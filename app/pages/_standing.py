@@ -1,0 +1,31 @@
+"""How a run stands: what its page says at the top, and what can be done next."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from studio import adapters, runs
+from studio.ids import new_id
+
+
+def status_context(session: Session, run: runs.Run) -> dict[str, Any]:
+    """What the status, the actions and the failure of a run are drawn from."""
+    checkpoint = runs.committed_checkpoint(session, run.id)
+    return {
+        "run": run,
+        "adapter": adapters.adapter_of_run(session, run) if run.status == "succeeded" else None,
+        "place": runs.queue_position(session, run) if run.status == "queued" else 0,
+        "has_worker": not _waits(run) or runs.living_workers(session) > 0,
+        "checkpoint": checkpoint,
+        "actions": runs.allowed_actions(run, has_checkpoint=checkpoint is not None),
+        "suggestions": runs.suggestions_for(run.run_spec, run.failure_kind),
+        "came_back": runs.last_return(session, run) if run.attempt > 1 else "",
+        "has_resumed": runs.has_resumed(session, run),
+        "key": new_id("key"),
+        "notice": "",
+        "is_fragment": False,
+    }
+
+
+def _waits(run: runs.Run) -> bool:
+    return run.status == "queued" and not run.is_paused
