@@ -7,12 +7,14 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from studio.errors import StudioError
-from studio.runs import Plan
+from studio.runs import Event, Plan
 from studio.runs.events import Answer, Answered, BestMoved, Measured, Progressed, encode_value
 from worker.checkpoint import Checkpoints
 from worker.evaluate import Validation
 from worker.event_log import EventLog
+from worker.finite import refuse_non_finite
+from worker.leaving import Orders
+from worker.state import Best, Report
 
 # What the trainer logs, and what the studio calls it.
 TRAIN_METRICS = {
@@ -23,43 +25,35 @@ TRAIN_METRICS = {
 }
 
 
-class NonFinite(StudioError):
-    """Training has gone to infinity or NaN, so further steps are wasted."""
-
-    code = "non_finite"
-
-
 class Reporter(TrainerCallback):  # type: ignore[misc]
-    """Holds the pace of a run and its best evaluation."""
+    """Tells metrics, holds the pace of a run and its best evaluation; `report` is all that it must remember."""
 
     def __init__(
         self,
         events: EventLog,
         plan: Plan,
         checkpoints: Checkpoints,
+        report: Report,
+        orders: Orders,
         *,
         peak_memory: Callable[[], float],
         validate: Callable[[], Validation | None],
         answer: Callable[[], list[Answer]],
         first_loss: Callable[[], float],
     ) -> None:
+        self.report = report
+        self.measuring = False
+        self.measured_step: int | None = None
+        self.model: Any = None
         self._events = events
         self._plan = plan
-        self.checkpoints = checkpoints
+        self._checkpoints = checkpoints
+        self._orders = orders
         self._peak_memory = peak_memory
         self._validate = validate
         self._answer = answer
         self._first_loss = first_loss
         self._logged_at = time.monotonic()
-        self._logged_tokens = 0.0
-        self._logged_step = 0
-        self._evaluating_seconds = 0.0
-        self._evaluations = 0
-        self._step_seconds = 0.0
-        self.points: list[tuple[int, str, float]] = []
-        self.best: tuple[int, float] | None = None
-        self.last_loss: float | None = None
-        self.model: Any = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any
@@ -77,15 +71,14 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         for the first evaluation, which takes as long as several steps.
         """
         if state.global_step == 0:
-            first = {"train/loss": self._first_loss()}
-            self._tell(1, first)
-            _refuse_non_finite(1, first)
+            self._emit(self._measured(1, {"train/loss": self._first_loss()}))
             self.measure(0)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any) -> None:
         """Ask for an evaluation when one is due, and always after the last step."""
         step = state.global_step
-        control.should_evaluate = step % self._plan.evaluate_every == 0 or step == self._plan.steps
+        is_last = step == self._plan.steps or self._orders.finish
+        control.should_evaluate = step % self._plan.evaluate_every == 0 or is_last
 
     def on_log(
         self,
@@ -95,83 +88,91 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         logs: Mapping[str, float] | None = None,
         **parts: Any,
     ) -> None:
-        """Tell the metrics of a step and how far the run is; raises NonFinite when the loss or gradient is not."""
+        """Tell the metrics of a step and how far the run is."""
         if logs is None or "loss" not in logs:
             return
         step = state.global_step
         values = {name: float(logs[key]) for key, name in TRAIN_METRICS.items() if key in logs}
         rate = self._pace(step, logs.get("num_tokens", 0.0))
         told = {name: value for name, value in values.items() if step > 1 or name != "train/loss"}
-        self._tell(step, told | {"train/tokens_per_second": rate})
-        self._events.emit(
+        self._emit(
+            self._measured(step, told, unkept={"train/tokens_per_second": rate}),
             Progressed(
                 step=step,
                 total_steps=self._plan.steps,
                 seconds_left=self._seconds_left(step),
                 tokens_per_second=rate,
                 peak_memory_bytes=self._peak_memory(),
-            )
+            ),
         )
-        _refuse_non_finite(step, values)
+
+    def refuse(self, step: int, loss: float, gradient: float | None = None) -> None:
+        """Show a loss or gradient that is no number at its step, and raise NonFinite; others pass."""
+        found = {"train/loss": loss} | ({} if gradient is None else {"train/grad_norm": gradient})
+        if not all(math.isfinite(value) for value in found.values()):
+            self._emit(self._measured(step, found))
+        refuse_non_finite(step, "loss", loss)
+        refuse_non_finite(step, "gradient", 0.0 if gradient is None else gradient)
 
     def measure(self, step: int) -> None:
-        """Validation loss and sample answers; after a step, keep the weights and say if they are the best."""
+        """Validation loss and sample answers; after a step, keep the weights if they are the best.
+
+        Everything is told together at the end, so that whoever leaves in between leaves nothing half told.
+        """
         began = time.monotonic()
         self._events.begin("evaluating")
-        training = self.model.training
+        training, self.measuring = self.model.training, True
         self.model.eval()
-        found = self._validate()
-        if found is not None:
-            self.last_loss = found.loss
-            self._tell(step, {"eval/loss": found.loss, "eval/mean_token_accuracy": found.accuracy})
-        if answers := self._answer():
-            self._events.emit(Answered(step=step, answers=answers))
+        found, answers = self._validate(), self._answer()
         self.model.train(training)
-        if step > 0:
-            self._keep(step)
+        told: list[Event] = []
+        if found is not None:
+            self.report.last_loss = found.loss
+            told.append(self._measured(step, {"eval/loss": found.loss, "eval/mean_token_accuracy": found.accuracy}))
+        if answers:
+            told.append(Answered(step=step, answers=answers))
+        if found is not None and self._is_best(step, found.loss):
+            self._checkpoints.keep_best(self.model, step)
+            self.report.best = Best(step=step, loss=found.loss)
+            told.append(BestMoved(step=step, validation_loss=found.loss))
+        self.measuring, self.measured_step = False, step
+        self._emit(*told)
         if step < self._plan.steps:
             self._events.begin("training")
-        self._evaluations += 1
-        seconds = time.monotonic() - began
-        self._evaluating_seconds += seconds
-        self._logged_at += seconds
+        self._count_evaluation(time.monotonic() - began)
 
-    def _keep(self, step: int) -> None:
+    def _is_best(self, step: int, loss: float) -> bool:
         """The untrained model is never the best: a run shall hand over something that was trained."""
-        self.checkpoints.save_last(self.model)
-        loss = self.last_loss
-        if loss is None or not math.isfinite(loss) or (self.best and loss >= self.best[1]):
-            return
-        self.best = (step, loss)
-        self.checkpoints.mark_best()
-        self._events.emit(BestMoved(step=step, validation_loss=loss))
+        best = self.report.best
+        return step > 0 and math.isfinite(loss) and (best is None or loss < best.loss)
 
-    def _tell(self, step: int, values: Mapping[str, float]) -> None:
-        self._events.emit(Measured(step=step, values={name: encode_value(value) for name, value in values.items()}))
-        self.points += [(step, name, value) for name, value in values.items()]
+    def _measured(self, step: int, values: Mapping[str, float], unkept: Mapping[str, float] | None = None) -> Measured:
+        """The event of these values; `unkept` ones are told, but are no part of the run's history."""
+        self.report.points += [(step, name, value) for name, value in values.items()]
+        told = {**values, **(unkept or {})}
+        return Measured(step=step, values={name: encode_value(value) for name, value in told.items()})
+
+    def _emit(self, *events: Event) -> None:
+        self._events.emit(*events)
+
+    def _count_evaluation(self, seconds: float) -> None:
+        self.report.evaluations += 1
+        self.report.evaluating_seconds += seconds
+        self._logged_at += seconds
 
     def _pace(self, step: int, tokens: float) -> float:
         """Tokens per second since the last log, without the time that evaluations took."""
-        now = time.monotonic()
+        now, report = time.monotonic(), self.report
         seconds = max(now - self._logged_at, 1e-6)
-        rate = (tokens - self._logged_tokens) / seconds
-        latest = seconds / max(1, step - self._logged_step)
+        rate = (tokens - report.logged_tokens) / seconds
+        latest = seconds / max(1, step - report.logged_step)
         # A moving mean over about ten logs: calm enough to read, quick enough to follow a busy machine.
-        self._step_seconds = latest if self._logged_step == 0 else 0.9 * self._step_seconds + 0.1 * latest
-        self._logged_at, self._logged_tokens, self._logged_step = now, tokens, step
+        report.step_seconds = latest if report.logged_step == 0 else 0.9 * report.step_seconds + 0.1 * latest
+        self._logged_at, report.logged_tokens, report.logged_step = now, tokens, step
         return rate
 
     def _seconds_left(self, step: int) -> float:
-        evaluation = self._evaluating_seconds / max(1, self._evaluations)
-        evaluations_left = max(0, self._plan.evaluations - self._evaluations)
-        return (self._plan.steps - step) * self._step_seconds + evaluations_left * evaluation
-
-
-def _refuse_non_finite(step: int, values: Mapping[str, float]) -> None:
-    for name, words in (("train/loss", "loss"), ("train/grad_norm", "gradient")):
-        value = values.get(name, 0.0)
-        if not math.isfinite(value):
-            what = "NaN" if math.isnan(value) else "infinite"
-            raise NonFinite(
-                f"The {words} became {what} at step {step}. Lower the learning rate, by half or more, and run again."
-            )
+        report = self.report
+        evaluation = report.evaluating_seconds / max(1, report.evaluations)
+        evaluations_left = max(0, self._plan.evaluations - report.evaluations)
+        return (self._plan.steps - step) * report.step_seconds + evaluations_left * evaluation

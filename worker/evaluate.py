@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 from trl.trainer.utils import pad
 
 from studio.runs.events import Answer
 from worker.data import SamplePrompt, TokenRow
-from worker.hardware import Threads
+from worker.hardware import any_algorithms
 from worker.losses import IGNORED, TokenLosses
 
 Batch = dict[str, torch.Tensor]
@@ -33,8 +33,15 @@ def validation_batches(rows: Sequence[TokenRow], pad_id: int, batch_size: int) -
     return [_collate(group, pad_id) for group in groups]
 
 
-def validate(model: Any, batches: Sequence[Batch], losses: LossFunction, threads: Threads) -> Validation:
-    """Weigh every learned token alike, however the rows are batched; the model must be in evaluation mode."""
+def validate(
+    model: Any, batches: Sequence[Batch], losses: LossFunction, between: Callable[[], None]
+) -> Validation | None:
+    """Weigh every learned token alike, however the rows are batched; the model must be in evaluation mode.
+
+    `between` is called after each batch. None when there are no batches.
+    """
+    if not batches:
+        return None
     loss, correct, tokens = 0.0, 0, 0
     device = next(model.parameters()).device
     with torch.no_grad():
@@ -43,7 +50,7 @@ def validate(model: Any, batches: Sequence[Batch], losses: LossFunction, threads
             loss += float(found.loss)
             correct += int(found.correct)
             tokens += int(found.tokens)
-            threads.watch()
+            between()
     return Validation(loss / tokens, correct / tokens, tokens)
 
 
@@ -54,13 +61,17 @@ def answer_samples(
     max_new_tokens: int,
     *,
     together: bool,
+    between: Callable[[], None],
 ) -> list[Answer]:
     """Answer the sample prompts greedily, in one batch or (`together` false) one by one.
 
-    With virtual tokens in front, padding would lie between them and the prompt, unlike in training.
+    `between` is called after each token. With virtual tokens in front, padding would lie between them and the prompt,
+    unlike in training.
     """
     groups = [samples] if together else [[sample] for sample in samples]
-    texts = [text for group in groups if group for text in _generate(model, tokenizer, group, max_new_tokens)]
+    told = StoppingCriteriaList([_Between(between)])
+    with any_algorithms():
+        texts = [text for group in groups if group for text in _generate(model, tokenizer, group, max_new_tokens, told)]
     return [
         Answer(
             position=position,
@@ -73,8 +84,23 @@ def answer_samples(
     ]
 
 
+class _Between(StoppingCriteria):  # type: ignore[misc]
+    """Calls something after each token, and stops nothing."""
+
+    def __init__(self, between: Callable[[], None]) -> None:
+        self._between = between
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **keywords: Any) -> torch.Tensor:
+        self._between()
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)  # (B,)
+
+
 def _generate(
-    model: Any, tokenizer: PreTrainedTokenizerBase, samples: Sequence[SamplePrompt], max_new_tokens: int
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    samples: Sequence[SamplePrompt],
+    max_new_tokens: int,
+    told: StoppingCriteriaList,
 ) -> list[str]:
     device = next(model.parameters()).device
     prompts = [torch.tensor(sample.input_ids) for sample in samples]
@@ -90,6 +116,7 @@ def _generate(
             use_cache=True,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=_end_ids(model, tokenizer),
+            stopping_criteria=told,
         )
     return list(tokenizer.batch_decode(generated[:, ids.size(1) :], skip_special_tokens=True))
 

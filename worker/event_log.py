@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from studio.runs.events import Exported, Failed, PhaseBegan, event_line
+from studio.runs import Event
+from studio.runs.events import Checkpointed, Exported, Failed, PhaseBegan, event_line
 from studio.runs.status import Phase
 
 FSYNC_SECONDS = 1.0
@@ -30,11 +31,12 @@ class EventLog:
         self._sync()
         self._stream.close()
 
-    def emit(self, event: object) -> None:
-        """Append an event; the last ones of a run are on disk when this returns."""
-        self._stream.write(event_line(event))  # type: ignore[arg-type]
+    def emit(self, *events: Event) -> None:
+        """Append events in one piece; a checkpoint and the last ones of a run are on disk when this returns."""
+        self._stream.write("".join(event_line(event) for event in events))
         self._stream.flush()
-        if isinstance(event, Failed | Exported) or time.monotonic() - self._synced > FSYNC_SECONDS:
+        urgent = any(isinstance(event, Checkpointed | Failed | Exported) for event in events)
+        if urgent or time.monotonic() - self._synced > FSYNC_SECONDS:
             self._sync()
 
     def begin(self, phase: Phase, note: str = "") -> None:

@@ -18,29 +18,55 @@ from peft import get_peft_model_state_dict
 from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase
 
+from studio.runs.events import Exported
 from studio.storage import disk_space_told, fsync_dir, sha256_of
+from worker.assemble import Attempt
 from worker.assignment import Assignment
 from worker.card import Outcome, base_name, write_card
 from worker.hardware import Hardware, versions
-from worker.model import changes_base
-
-Weights = dict[str, torch.Tensor]
+from worker.model import Weights
+from worker.state import DataReference, Report
 
 ARCHIVE_NAME = "adapter.zip"
 EXPORT_FOLDER = "export"
 # The zip format counts years from 1980; one fixed time makes the same files the same bytes.
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _PIECE_BYTES = 1 << 20
-# Wall-clock figures differ from run to run and say nothing about the weights.
-_LEFT_OUT = {"train/tokens_per_second"}
 
 
-def copy_start(model: Any) -> Weights | None:
-    """Copy the start of an adapter that changed the base, which its export needs; None for all others."""
-    if not changes_base(model):
-        return None
-    start = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: tensor.detach().cpu().clone() for name, tensor in start.items()}
+def export(attempt: Attempt, reference: DataReference, report: Report, step: int, folder: Path) -> Exported:
+    """Write the files of the result, then the archive; `step` is where training ended."""
+    assignment, loaded = attempt.assignment, attempt.loaded
+    step, loss = (report.best.step, report.best.loss) if report.best else (step, report.last_loss)
+    outcome = Outcome(
+        step=step,
+        steps=attempt.plan.steps,
+        first_validation_loss=next((value for _, name, value in report.points if name == "eval/loss"), None),
+        validation_loss=loss,
+        trained_parameters=loaded.trained_parameters,
+        total_parameters=loaded.total_parameters,
+        train_rows=reference.train_rows,
+        validation_rows=reference.validation_rows,
+    )
+    target = folder / EXPORT_FOLDER
+    with disk_space_told():
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        write_weights(loaded.model, assignment, target, attempt.start)
+        write_tokenizer(loaded.tokenizer, assignment, target)
+        write_papers(target, assignment, outcome, attempt.hardware, report.points)
+        files = write_checksums(target)
+    sha256, size = write_archive(target, [file["name"] for file in files], folder / ARCHIVE_NAME)
+    return Exported(
+        archive=ARCHIVE_NAME,
+        sha256=sha256,
+        size_bytes=size,
+        files=files,
+        step=step,
+        validation_loss=loss,
+        trained_parameters=outcome.trained_parameters,
+        base_revision=assignment.base_revision,
+    )
 
 
 def write_weights(model: Any, assignment: Assignment, folder: Path, start: Weights | None) -> None:
@@ -150,5 +176,5 @@ def _csv(points: Iterable[tuple[int, str, float]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("step", "metric", "value"))
-    writer.writerows((step, name, repr(value)) for step, name, value in points if name not in _LEFT_OUT)
+    writer.writerows((step, name, repr(value)) for step, name, value in points)
     return stream.getvalue()

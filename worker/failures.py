@@ -7,7 +7,8 @@ import torch
 from studio.errors import InvalidInput, StorageFull
 from studio.runs.events import Failed
 from studio.runs.status import FAILURE_WORDS, FailureKind, Phase
-from worker.callbacks import NonFinite
+from worker.finite import NonFinite
+from worker.prepared import OtherData
 
 _BY_PHASE: dict[str, FailureKind] = {"loading_model": "model_load", "preparing_data": "bad_data"}
 
@@ -22,6 +23,8 @@ def failure(error: Exception, phase: Phase) -> Failed:
         return _known("oom_host")
     if isinstance(error, StorageFull) or _disk_is_full(error):
         return _known("disk_full")
+    if isinstance(error, OtherData):
+        return Failed(kind="bad_data", reason=error.message)
     if isinstance(error, InvalidInput) and phase in _BY_PHASE:
         return Failed(kind=_BY_PHASE[phase], reason=error.message)
     return Failed(

@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 from bitsandbytes.nn import Linear8bitLt
-from peft import PeftModel, get_peft_config, get_peft_model
+from peft import PeftModel, get_peft_config, get_peft_model, get_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import transpose
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
@@ -16,6 +18,8 @@ from studio.base_models import BaseModelFacts, check_weight_files, read_config
 from studio.errors import InvalidInput
 from studio.runs import RunSpec
 from worker.hardware import Hardware
+
+Weights = dict[str, torch.Tensor]
 
 # What transformers, tokenizers and safetensors raise for a folder that is damaged or does not fit.
 _LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
@@ -41,8 +45,11 @@ class Loaded:
         return sum(_count(parameter) for parameter in self.model.parameters())
 
 
-def load_model(folder: Path, spec: RunSpec, hardware: Hardware) -> Loaded:
-    """Load tokenizer and base, and wrap it with the method's adapter; raises InvalidInput with the reason."""
+def load_model(folder: Path, spec: RunSpec, hardware: Hardware, start: Weights | None = None) -> Loaded:
+    """Load tokenizer and base, and wrap it with the method's adapter; raises InvalidInput with the reason.
+
+    `start` is what `copy_start` gave when the run began: then the base is changed by it and not by a new start.
+    """
     config = read_config(folder)
     check_weight_files(folder)
     tokenizer = load_tokenizer(folder)
@@ -53,7 +60,11 @@ def load_model(folder: Path, spec: RunSpec, hardware: Hardware) -> Loaded:
     if plain is None:
         base.requires_grad_(True)
         return Loaded(base, tokenizer, config, virtual_tokens=0)
-    model = add_adapter(base, plain, folder)
+    if start is None:
+        model = add_adapter(base, plain, folder)
+    else:
+        model = add_adapter(base, {**plain, "init_lora_weights": True}, folder)
+        repeat_start(model, start, plain["init_lora_weights"])
     return Loaded(model, tokenizer, config, virtual_tokens=plain.get("num_virtual_tokens", 0))
 
 
@@ -152,6 +163,33 @@ def changes_base(model: nn.Module) -> bool:
     """
     configs = getattr(model, "peft_config", {}).values()
     return any(isinstance(getattr(config, "init_lora_weights", True), str) for config in configs)
+
+
+def copy_start(model: Any) -> Weights | None:
+    """Copy the start of an adapter that changed the base, which resume and export need; None for all others."""
+    if not changes_base(model):
+        return None
+    start = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tensor.detach().cpu().clone() for name, tensor in start.items()}
+
+
+def repeat_start(model: PeftModel, start: Weights, initialisation: str) -> None:
+    """Take a known start out of the base weights in peft's own arithmetic: W - s B0 A0, in float32.
+
+    A start is the outcome of a singular value decomposition, whose bits (and signs) differ between machines and even
+    with the number of threads; so a resumed run does not decompose again.
+    """
+    for name, layer in model.named_modules():
+        if isinstance(layer, LoraLayer):
+            before = layer.lora_A["default"].weight
+            a, b = (start[f"{name}.lora_{side}.weight"].to(before.device) for side in "AB")
+            base = layer.get_base_layer().weight
+            exact = transpose(base.data.to(torch.float32), layer.fan_in_fan_out)
+            changed = exact - layer.scaling["default"] * b.float() @ a.float()
+            base.data = transpose(changed.to(base.dtype), layer.fan_in_fan_out)
+            before.data.copy_(a)
+            layer.lora_B["default"].weight.data.copy_(b)
+    model.peft_config["default"].init_lora_weights = initialisation
 
 
 def adapts_head(model: nn.Module) -> bool:

@@ -2,17 +2,19 @@
 
 from typing import Any
 
+import torch
+
 from studio.runs import Plan
 from studio.runs.events import Noted
 from worker.assignment import Assignment
-from worker.data import Prepared
 from worker.hardware import Hardware, versions
 from worker.model import Loaded
+from worker.prepared import RunRows
 from worker.trainer import usable_optimizer
 
 
 def resolved(
-    assignment: Assignment, plan: Plan, hardware: Hardware, loaded: Loaded, data: Prepared, max_length: int
+    assignment: Assignment, plan: Plan, hardware: Hardware, loaded: Loaded, rows: RunRows, max_length: int
 ) -> dict[str, Any]:
     """The resolved config; plain values only."""
     spec = assignment.spec
@@ -20,15 +22,19 @@ def resolved(
     return {
         "device": hardware.device_name,
         "device_kind": hardware.device,
+        "driver": hardware.driver,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "deterministic": not hardware.on_gpu or torch.are_deterministic_algorithms_enabled(),
+        "base_bits": getattr(spec.method, "base_bits", 16),
         "threads": hardware.threads,
         "compute_dtype": hardware.compute_name,
         "attention": config._attn_implementation,
         "base_revision": assignment.base_revision,
         "versions": versions(),
-        "train_rows": len(data.train.rows),
-        "validation_rows": len(data.validation.rows),
+        "train_rows": rows.reference.train_rows,
+        "validation_rows": rows.reference.validation_rows,
         "test_rows": plan.test_rows,
-        "trained_tokens_per_epoch": data.train.trained_tokens,
+        "trained_tokens_per_epoch": rows.facts["trained_tokens"],
         "steps": plan.steps,
         "steps_per_epoch": plan.steps_per_epoch,
         "effective_batch": plan.effective_batch,
@@ -36,19 +42,17 @@ def resolved(
         "learning_rate": spec.learning_rate,
         "optimizer": usable_optimizer(spec.hyperparameters.optimizer, hardware),
         "max_length": max_length,
-        "cut_rows": data.train.cut + data.validation.cut,
-        "dropped_rows": data.train.dropped + data.validation.dropped,
-        "chat_template": data.template,
+        "cut_rows": rows.facts["cut"],
+        "dropped_rows": rows.facts["dropped"],
+        "chat_template": rows.facts["template"],
         "trained_parameters": loaded.trained_parameters,
         "total_parameters": loaded.total_parameters,
     }
 
 
-def notes(assignment: Assignment, data: Prepared, max_length: int, hardware: Hardware) -> list[Noted]:
+def notes(assignment: Assignment, rows: RunRows, max_length: int, hardware: Hardware) -> list[Noted]:
     """Warnings about what was left out or done differently than asked."""
-    cut = data.train.cut + data.validation.cut
-    dropped = data.train.dropped + data.validation.dropped
-    only_last = data.train.only_last_answer + data.validation.only_last_answer
+    cut, dropped, only_last = (rows.facts[name] for name in ("cut", "dropped", "only_last_answer"))
     asked = assignment.spec.hyperparameters.optimizer
     told = [
         (cut, f"{_rows(cut)} longer than {max_length} tokens and cut there."),
@@ -65,7 +69,7 @@ def notes(assignment: Assignment, data: Prepared, max_length: int, hardware: Har
             asked != usable_optimizer(asked, hardware),
             "AdamW is used: the 8-bit optimizers need a GPU.",
         ),
-        (not data.validation.rows, "No validation row has an answer to learn from, so there is no validation loss."),
+        (not rows.validation, "No validation row has an answer to learn from, so there is no validation loss."),
     ]
     return [Noted(kind="warning", message=message) for applies, message in told if applies]
 

@@ -4,13 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, TrainerCallback
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
 from studio.runs import Plan, RunSpec
-from worker.hardware import Hardware, Threads
+from worker.hardware import Hardware
 from worker.losses import fused_losses, plain_losses
 from worker.model import adapts_head, trained
+from worker.sampler import EndlessBatches
+from worker.seeding import seed_step
+from worker.state import Counters
 
 MAX_LOGGED_STEPS = 20_000
 OPTIMIZERS = {
@@ -21,9 +25,24 @@ OPTIMIZERS = {
 
 
 class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
-    """Supervised training on tokenised rows; evaluation is done by `measure`, checkpoints by nobody here."""
+    """Supervised training on tokenised rows that can begin behind any step.
 
-    def __init__(self, *, fused: bool, measure: Callable[[int], None], threads: Threads, **arguments: Any) -> None:
+    Order and randomness are functions of (seed, step). Evaluation and checkpoints are made by what it is given:
+    `measure(step)`, and `settle(step)`, which says after each step whether to stop there.
+    """
+
+    def __init__(
+        self,
+        *,
+        fused: bool,
+        first_step: int,
+        batches: EndlessBatches,
+        measure: Callable[[int], None],
+        settle: Callable[[int], bool],
+        refuse: Callable[..., None],
+        between: Callable[[], None],
+        **arguments: Any,
+    ) -> None:
         # TRL casts adapters over a quantized base to bfloat16, which loses small updates and, on a CPU, more than
         # doubles the time of a step (0.47 s against 1.13 s on two cores). The float32 weights are put back.
         exact = {name: parameter.data for name, parameter in trained(arguments["model"]).items()}
@@ -32,10 +51,36 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             parameter.data = exact[name]
         self.remove_callback(PrinterCallback)
         self.losses = fused_losses if fused else plain_losses
-        self.first_loss = 0.0
+        self.step_loss = 0.0
         self._fused = fused
+        self._first_step = self._settled_step = first_step
+        self._batches = batches
         self._measure = measure
-        self._threads = threads
+        self._settle = settle
+        self._refuse = refuse
+        self._between = between
+        self._at_boundary: Counters | None = None
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The rows in the run's order; neither loader nor sampler holds a state that could be lost."""
+        return DataLoader(
+            self.train_dataset,
+            batch_sampler=self._batches,
+            collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+
+    def _init_training_state(self, *arguments: Any) -> tuple[int, int]:
+        """Transformers' own resume reads pickles; here only the count of steps has to be known so early."""
+        found: tuple[int, int] = super()._init_training_state(*arguments)
+        self.state.global_step = self._first_step
+        return found
+
+    def begin_step(self) -> None:
+        """Make what is random depend on the step alone, and keep the counters for whoever leaves within it."""
+        self._at_boundary = self._counters()
+        self.step_loss = 0.0
+        seed_step(self.args.seed, self.state.global_step + 1)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -52,12 +97,27 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         return found.loss / (tokens if num_items_in_batch is None else num_items_in_batch)
 
     def training_step(self, *arguments: Any, **keywords: Any) -> torch.Tensor:
-        """Run one pass; of the first step the loss is kept, so that it can be told before the weights change."""
+        """Run one pass; its loss is added up, so that the first step's can be told before the weights change."""
+        self._between()
         loss = super().training_step(*arguments, **keywords)
-        self._threads.watch()
-        if self.state.global_step == 0:
-            self.first_loss += float(loss)
+        self.step_loss += float(loss)
+        self._refuse(self.state.global_step + 1, self.step_loss)
         return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Look at the gradient just before the optimizer uses it."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        self._refuse(self.state.global_step + 1, self.step_loss, float(norm))
+        return norm
+
+    def _maybe_log_save_evaluate(self, *arguments: Any, **keywords: Any) -> None:
+        """Behind log and evaluation of a step, settle it; transformers calls this once more behind the last one."""
+        self._at_boundary = None
+        super()._maybe_log_save_evaluate(*arguments, **keywords)
+        step = self.state.global_step
+        if step > self._settled_step:
+            self._settled_step = step
+            self.control.should_training_stop |= self._settle(step)
 
     def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
         """Measure in the studio's way."""
@@ -65,11 +125,53 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         self._measure(self.state.global_step)
         return {}
 
+    def counters(self) -> Counters:
+        """What was added up since the last log, as it stood behind the last whole step."""
+        return self._at_boundary or self._counters()
+
+    def restore(self, counters: Counters) -> None:
+        """Go on counting where another attempt stopped; to be called once training has begun."""
+        self._tr_loss.fill_(counters.loss)
+        self._globalstep_last_logged = counters.logged_step
+        self._total_train_tokens = counters.tokens
+        self._metrics["train"].update({name: list(values) for name, values in counters.metrics.items()})
+
+    def _counters(self) -> Counters:
+        return Counters(
+            loss=float(self._tr_loss),
+            logged_step=self._globalstep_last_logged,
+            tokens=self._total_train_tokens,
+            metrics={name: list(values) for name, values in self._metrics["train"].items()},
+        )
+
+
+class BeginStep(TrainerCallback):  # type: ignore[misc]
+    """Tells the trainer when a step begins: only callbacks hear of it."""
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        self._begin = begin
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any
+    ) -> None:
+        """Pass it on."""
+        self._begin()
+
 
 def build_trainer(
-    spec: RunSpec, plan: Plan, hardware: Hardware, *, callbacks: list[TrainerCallback], output_dir: str, **parts: Any
+    spec: RunSpec,
+    plan: Plan,
+    hardware: Hardware,
+    first_step: int,
+    *,
+    callbacks: list[TrainerCallback],
+    output_dir: str,
+    **parts: Any,
 ) -> AnswerTrainer:
-    """Translate a spec for TRL; `parts` are the model, the tokenizer, the rows and `measure`."""
+    """Translate a spec for TRL; `parts` are the model, the tokenizer, the rows and what AnswerTrainer calls.
+
+    `first_step` is how many steps are done already.
+    """
     chosen = spec.hyperparameters
     config = SFTConfig(
         output_dir=output_dir,
@@ -99,8 +201,19 @@ def build_trainer(
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
+    batches = EndlessBatches(
+        len(parts["train_dataset"]),
+        batch_size=chosen.batch_size,
+        seed=chosen.seed,
+        first=first_step * chosen.gradient_accumulation_steps,
+        stop=plan.steps * chosen.gradient_accumulation_steps,
+    )
     fused = hardware.on_gpu and not adapts_head(parts["model"])
-    return AnswerTrainer(args=config, callbacks=callbacks, fused=fused, **parts)
+    trainer = AnswerTrainer(
+        args=config, callbacks=callbacks, fused=fused, first_step=first_step, batches=batches, **parts
+    )
+    trainer.add_callback(BeginStep(trainer.begin_step))
+    return trainer
 
 
 def usable_optimizer(name: str, hardware: Hardware) -> str:

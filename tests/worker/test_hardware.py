@@ -21,20 +21,31 @@ def test_bfloat16_is_taken_when_asked_for() -> None:
     assert choose_hardware("float32", None).compute is torch.float32
 
 
-def test_threads_that_starve_are_halved_and_tried_again() -> None:
+def test_threads_that_starve_are_halved_and_tried_again_when_settled() -> None:
     before = torch.get_num_threads()
     threads = Threads(4)
 
     threads._watched -= 100
     threads.watch()
+    wanted, unsettled = threads.wanted, threads.count
+    threads.settle()
     lowered = threads.count
-    threads._watched -= 100
-    threads.watch()
     threads._retry_at = 0.0
     threads._watched -= 100
+    threads._worked -= 190
     threads.watch()
+    threads.settle()
 
-    assert (lowered, threads.count) == (2, 4)
+    assert (wanted, unsettled, lowered, threads.count) == (2, 4, 2, 4)
+    torch.set_num_threads(before)
+
+
+def test_a_run_goes_on_with_the_threads_that_it_had() -> None:
+    before = torch.get_num_threads()
+
+    threads = Threads(1, 3)
+
+    assert (threads.count, torch.get_num_threads()) == (3, 3)
     torch.set_num_threads(before)
 
 
@@ -46,5 +57,5 @@ def test_threads_that_work_stay() -> None:
     threads._worked -= 180
     threads.watch()
 
-    assert threads.count == 2
+    assert threads.wanted == 2
     torch.set_num_threads(before)

@@ -1,7 +1,6 @@
 """A whole attempt: what it says, what it leaves, and how it ends when something is wrong."""
 
 import errno
-import json
 import os
 import re
 import signal
@@ -16,11 +15,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from studio.errors import InvalidInput, StorageFull
-from studio.runs.events import Exported, Failed
+from studio.runs.events import Checkpointed, Exported, Failed
 from studio.storage import sha256_of
 from worker import train
-from worker.callbacks import NonFinite
 from worker.failures import failure
+from worker.finite import NonFinite
+from worker.signals import EXIT_SAVED
 
 from .conftest import ROWS, Assign, read_events, values_of
 
@@ -75,7 +75,7 @@ def test_the_archive_is_whole_and_nothing_is_pickled(assign: Assign, folder: Pat
     assert exported.base_revision == "0123abc"
     left = [path.name for path in folder.rglob("*") if path.is_file()]
     assert not [name for name in left if re.search(r"\.(bin|pt|pth|pkl|pickle|ckpt)$", name)]
-    assert {"best.safetensors", "last.safetensors"} <= set(left)
+    assert {"best.safetensors", "weights.safetensors", "optimizer.safetensors", "state.json"} <= set(left)
     texts = [path.read_text() for path in (folder / "export").iterdir() if path.suffix != ".safetensors"]
     assert not [text for text in texts if str(assignment.base_model_folder.parent) in text]
 
@@ -246,7 +246,7 @@ def test_every_error_becomes_a_kind_and_a_sentence(error: Exception, phase: Any,
     assert failed.reason.endswith(".")
 
 
-def test_sigterm_ends_a_trainer_at_once(assign: Assign, folder: Path) -> None:
+def test_sigterm_saves_and_ends_a_trainer_run_by_hand(assign: Assign, folder: Path) -> None:
     assign(hyperparameters={"max_steps": 100_000})
     trainer = subprocess.Popen(
         [sys.executable, "-m", "worker.train", str(folder)],
@@ -263,11 +263,11 @@ def test_sigterm_ends_a_trainer_at_once(assign: Assign, folder: Path) -> None:
     began = time.monotonic()
     trainer.send_signal(signal.SIGTERM)
 
-    assert trainer.wait(timeout=5) == -signal.SIGTERM
+    assert trainer.wait(timeout=5) == EXIT_SAVED
     assert time.monotonic() - began < 5
-    assert json.loads((folder / "events.jsonl").read_text().splitlines()[0])["t"] == "phase"
+    assert isinstance(read_events(folder)[-1], Checkpointed)
 
 
 def _has_trained(folder: Path) -> bool:
     events = folder / "events.jsonl"
-    return events.is_file() and '"train/loss"' in events.read_text()
+    return events.is_file() and '"train/learning_rate"' in events.read_text()

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, set_seed
 from studio.methods import METHODS, OverAnyBase
 from worker.event_log import EventLog
 from worker.hardware import choose_hardware
+from worker.leaving import Orders
 from worker.model import Loaded, keep_trainable, load_model, quantization_config, trained
 from worker.train import train
 
@@ -48,8 +49,8 @@ def test_a_method_learns_and_its_archive_reproduces_the_logits(
     assignment = assign(method=method, hyperparameters={"learning_rate": rate, "max_steps": 6})
     folder = tmp_path / "attempt-1"
 
-    with EventLog(folder / "events.jsonl") as events:
-        result = train(assignment, folder, events)
+    with EventLog(folder / "events.jsonl") as events, Orders() as orders:
+        result = train(assignment, folder, events, orders)
 
     losses = [float(loss) for _, loss in values_of(read_events(folder), "train/loss")]
     assert len(losses) == 6

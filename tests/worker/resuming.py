@@ -1,0 +1,202 @@
+"""A supervisor of a few lines: runs trainers in children, kills them, and goes on from what they committed.
+
+What a run shows afterwards is put together by the rules of `studio.runs.lease`: points behind the checkpoint that an
+attempt goes on from are hidden, whoever told them.
+"""
+
+import os
+import signal
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import worker.hardware
+from studio import runs
+from studio.runs.events import Checkpointed, Event, Exported, Measured
+from studio.runs.folders import CHECKPOINTS, EVENTS_FILE, LOG_FILE, checkpoint_name
+from studio.storage import sha256_of
+from worker import train
+from worker.assignment import Assignment
+from worker.event_log import EventLog
+from worker.signals import EXIT_SAVED
+from worker.start import ForkedChild, Forkserver
+
+KILL_AT = "kill-at"
+SERIES = ("train/loss", "train/grad_norm", "train/learning_rate", "eval/loss")
+
+
+def train_on_one_thread(folder: Path) -> int:
+    """A trainer that shares the machine with others, and ends itself at the moment that a file names."""
+    worker.hardware.available_cores = lambda: 1
+    order = folder / KILL_AT
+    if order.is_file():
+        _die_at(order.read_text())
+    return train.main(folder)
+
+
+def _die_at(moment: str) -> None:
+    """`12` is the 12th line told; `publish` the instant before a checkpoint's rename, `fsync 3` its third sync."""
+    word, _, count = moment.rpartition(" ")
+    left = [int(count)]
+
+    def die_after(action: Callable[..., Any]) -> Callable[..., Any]:
+        def act(*arguments: Any, **keywords: Any) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return action(*arguments, **keywords)
+
+        return act
+
+    places: dict[str, tuple[Any, str]] = {
+        "line": (EventLog, "emit"),
+        "rename": (Path, "rename"),
+        "fsync": (os, "fsync"),
+        "link": (os, "link"),
+    }
+    owner, name = places[word]
+    setattr(owner, name, die_after(getattr(owner, name)))
+
+
+@dataclass
+class Shown:
+    """What a person sees of a run, and what it leaves."""
+
+    points: dict[tuple[str, int], float | str] = field(default_factory=dict)
+    answers: dict[int, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    adapter_sha256: str = ""
+    metrics: bytes = b""
+    archive_sha256: str = ""
+    attempts: int = 0
+
+    def hex(self) -> dict[tuple[str, int], str]:
+        """The series that must be equal, bit by bit."""
+        return {key: float(value).hex() for key, value in sorted(self.points.items()) if key[0] in SERIES}
+
+
+@dataclass
+class Committed:
+    """A checkpoint that the supervisor has verified."""
+
+    step: int
+    epoch: int
+    folder: Path
+
+
+class LittleStudio:
+    """One run in a folder, attempt after attempt."""
+
+    def __init__(self, forkserver: Forkserver, assignment: Assignment, folder: Path) -> None:
+        self._forkserver = forkserver
+        self._assignment = assignment
+        self._folder = folder
+        self.committed: Committed | None = None
+        self.shown = Shown()
+        self._by_epoch: dict[tuple[str, int], int] = {}
+
+    def start(self, *, kill_at: str = "", **changes: Any) -> tuple[ForkedChild, Path]:
+        """Start the next attempt."""
+        self.shown.attempts += 1
+        folder = self._folder / f"attempt-{self.shown.attempts}"
+        folder.mkdir(parents=True)
+        self._go_back()
+        checkpoint = self.committed.folder if self.committed else None
+        changes = {"epoch": self.shown.attempts, "checkpoint": checkpoint, **changes}
+        self._assignment.model_copy(update=changes).write(folder)
+        if kill_at:
+            (folder / KILL_AT).write_text(kill_at)
+        return self._forkserver.start(train_on_one_thread, folder), folder
+
+    def attempt(self, *, kill_at: str = "", kill_after: float | None = None, **changes: Any) -> int:
+        """Run an attempt to its end, or to its kill; returns the exit code."""
+        child, folder = self.start(kill_at=kill_at, **changes)
+        if kill_after is not None:
+            threading.Timer(kill_after, _kill, [child.pid]).start()
+        return self.finish(child, folder)
+
+    def finish(self, child: ForkedChild, folder: Path, *, seconds: float = 120) -> int:
+        """Wait for the end and take in what was told."""
+        code = child.wait(seconds)
+        assert code is not None, (folder / LOG_FILE).read_text()[-3000:]
+        self._take_in(read_events(folder), folder)
+        return code
+
+    def run(self, kills: list[str]) -> Shown:
+        """Kill an attempt at each of these moments, then let one through."""
+        for moment in kills:
+            code = self.attempt(kill_at=moment)
+            assert code == -signal.SIGKILL, (moment, code)
+        assert self.attempt() == 0, self.log()
+        return self.shown
+
+    def log(self) -> str:
+        """The end of the last trainer's log."""
+        return (self._folder / f"attempt-{self.shown.attempts}" / LOG_FILE).read_text()[-3000:]
+
+    def _go_back(self) -> None:
+        committed = self.committed
+        for key, epoch in list(self._by_epoch.items()):
+            if committed is None or key[1] > committed.step or epoch > committed.epoch:
+                del self._by_epoch[key], self.shown.points[key]
+
+    def _take_in(self, events: list[Event], folder: Path) -> None:
+        epoch = self.shown.attempts
+        for event in events:
+            if isinstance(event, Measured):
+                for name, value in event.values.items():
+                    assert (name, event.step) not in self.shown.points, (name, event.step, epoch)
+                    self.shown.points[name, event.step] = value
+                    self._by_epoch[name, event.step] = epoch
+            elif isinstance(event, Checkpointed):
+                path = folder / CHECKPOINTS / checkpoint_name(event.step)
+                runs.verify_folder(path, event.manifest_sha256)
+                self.committed = Committed(event.step, epoch, path)
+            elif event.t == "resumed":
+                self.shown.notes.append(event.difference)
+            elif event.t == "answers":
+                self.shown.answers[event.step] = event.answers
+            elif isinstance(event, Exported):
+                self._take_archive(folder, event)
+
+    def _take_archive(self, folder: Path, exported: Exported) -> None:
+        assert sha256_of(folder / exported.archive) == exported.sha256
+        self.shown.archive_sha256 = exported.sha256
+        with zipfile.ZipFile(folder / exported.archive) as archive:
+            self.shown.metrics = archive.read("metrics.csv")
+        sha256s = {file["name"]: file["sha256"] for file in exported.files}
+        self.shown.adapter_sha256 = sha256s.get("adapter_model.safetensors") or sha256s["model.safetensors"]
+
+
+def read_events(folder: Path) -> list[Event]:
+    """Every whole line; the last one of a killed trainer may be torn."""
+    path = folder / EVENTS_FILE
+    whole = path.read_bytes().rpartition(b"\n")[0] if path.is_file() else b""
+    return [runs.parse_event(line) for line in whole.splitlines()]
+
+
+def await_event(folder: Path, found: Callable[[list[Event]], bool], child: ForkedChild, *, seconds: float = 60) -> None:
+    """Wait until the trainer has told what is looked for."""
+    deadline = time.monotonic() + seconds
+    while not found(read_events(folder)):
+        assert time.monotonic() < deadline, read_events(folder)
+        assert child.wait(0.005) is None, (folder / LOG_FILE).read_text()[-3000:]
+
+
+def leave(child: ForkedChild) -> float:
+    """Ask the trainer to leave; returns the seconds that it took."""
+    began = time.monotonic()
+    os.kill(child.pid, signal.SIGTERM)
+    assert child.wait(60) == EXIT_SAVED
+    return time.monotonic() - began
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,138 @@
+"""Ties model, rows, trainer, reporter and checkpoints of an attempt together."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from studio.runs import Plan
+from studio.runs.folders import CHECKPOINTS
+from worker.assignment import Assignment
+from worker.callbacks import Reporter
+from worker.checkpoint import Checkpoints
+from worker.evaluate import answer_samples, validate, validation_batches
+from worker.event_log import EventLog
+from worker.hardware import Hardware, Threads, peak_memory_bytes
+from worker.leaving import Orders
+from worker.model import Loaded, Weights
+from worker.preflight import BYTES_PER_WEIGHT, preflight
+from worker.prepared import RunRows
+from worker.resolved import resolved
+from worker.resume import Beginning, Saved
+from worker.saver import Saver
+from worker.state import Report
+from worker.trainer import AnswerTrainer, build_trainer, usable_optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one attempt works with; `start` is set for an adapter that has changed its base."""
+
+    assignment: Assignment
+    plan: Plan
+    hardware: Hardware
+    threads: Threads
+    loaded: Loaded
+    start: Weights | None
+    checkpoints: Checkpoints
+    events: EventLog
+    orders: Orders
+
+    @property
+    def max_length(self) -> int:
+        """The longest row in tokens: what the spec says, unless the base model's context is shorter."""
+        asked = self.assignment.spec.data.max_length_tokens
+        context = self.loaded.config.get("max_position_embeddings") or asked
+        return min(asked, int(context) - self.loaded.virtual_tokens)
+
+    def describe(self, rows: RunRows) -> dict[str, Any]:
+        """The resolved config."""
+        return resolved(self.assignment, self.plan, self.hardware, self.loaded, rows, self.max_length)
+
+    def pause(self) -> None:
+        """Between two passes: look after the threads, and leave when that was asked for."""
+        self.threads.watch()
+        self.orders.poll()
+
+
+def assemble(attempt: Attempt, rows: RunRows, saved: Saved | None) -> tuple[AnswerTrainer, Reporter, Saver]:
+    """A trainer that begins where `saved` ends, who tells of it and who saves it."""
+    state = saved.state if saved else None
+    step = state.step if state else 0
+    report = state.report.model_copy(deep=True) if state else Report()
+    saver = build_saver(attempt, rows, step)
+    reporter = build_reporter(attempt, rows, report, saver)
+    beginning = Beginning(
+        saver,
+        saved,
+        attempt.events,
+        attempt.plan.steps,
+        describe=functools.partial(attempt.describe, rows),
+        preflight=functools.partial(try_longest_batch, attempt, rows, saver),
+    )
+    trainer = build_trainer(
+        attempt.assignment.spec,
+        attempt.plan,
+        attempt.hardware,
+        step,
+        callbacks=[reporter, beginning],
+        output_dir=str(attempt.events.folder / CHECKPOINTS),
+        model=attempt.loaded.model,
+        processing_class=attempt.loaded.tokenizer,
+        train_dataset=rows.train,
+        measure=reporter.measure,
+        settle=saver.settle,
+        refuse=reporter.refuse,
+        between=attempt.pause,
+    )
+    saver.trainer, saver.reporter = trainer, reporter
+    trainer.state.global_step = step
+    return trainer, reporter, saver
+
+
+def build_reporter(attempt: Attempt, rows: RunRows, report: Report, saver: Saver) -> Reporter:
+    """The reporter, with the evaluation of the model that the saver's trainer holds by then."""
+    spec, tokenizer = attempt.assignment.spec, attempt.loaded.tokenizer
+    batches = validation_batches(rows.validation, tokenizer.pad_token_id, spec.hyperparameters.batch_size)
+    return Reporter(
+        attempt.events,
+        attempt.plan,
+        attempt.checkpoints,
+        report,
+        attempt.orders,
+        peak_memory=functools.partial(peak_memory_bytes, attempt.hardware),
+        validate=lambda: validate(saver.trainer.model, batches, saver.trainer.losses, attempt.pause),
+        answer=lambda: answer_samples(
+            saver.trainer.model,
+            tokenizer,
+            rows.samples,
+            spec.evaluation.sample_tokens,
+            together=not attempt.loaded.virtual_tokens,
+            between=attempt.pause,
+        ),
+        first_loss=lambda: saver.trainer.step_loss,
+    )
+
+
+def build_saver(attempt: Attempt, rows: RunRows, step: int) -> Saver:
+    """The saver of this attempt."""
+    return Saver(
+        attempt.assignment,
+        attempt.plan,
+        attempt.events,
+        attempt.checkpoints,
+        attempt.orders,
+        attempt.threads,
+        reference=rows.reference,
+        saved_step=step,
+        describe=functools.partial(attempt.describe, rows),
+    )
+
+
+def try_longest_batch(attempt: Attempt, rows: RunRows, saver: Saver) -> None:
+    """On a GPU only: elsewhere memory that is short is swapped, and the pass would cost as much as a step."""
+    if not attempt.hardware.on_gpu:
+        return
+    chosen, trainer = attempt.assignment.spec.hyperparameters, saver.trainer
+    batch = trainer.data_collator(rows.longest(chosen.batch_size))
+    share = BYTES_PER_WEIGHT[usable_optimizer(chosen.optimizer, attempt.hardware)]
+    preflight(trainer.model_wrapped, trainer.losses, batch, bytes_per_weight=share)

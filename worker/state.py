@@ -1,0 +1,75 @@
+"""What of a run, beside its tensors, a checkpoint holds: everything that the next step depends on, as plain JSON."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+STATE_FILE = "state.json"
+FORMAT = 1
+
+
+class _Part(BaseModel):
+    # JSON has no NaN, and a validation loss may be one.
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
+
+
+class Best(_Part):
+    """The lowest validation loss so far, and its step."""
+
+    step: int
+    loss: float
+
+
+class Report(_Part):
+    """What the reporter knows of the run so far."""
+
+    points: list[tuple[int, str, float]] = Field(default_factory=list)
+    best: Best | None = None
+    last_loss: float | None = None
+    evaluations: int = 0
+    evaluating_seconds: float = 0.0
+    step_seconds: float = 0.0
+    logged_tokens: float = 0.0
+    logged_step: int = 0
+
+
+class Counters(_Part):
+    """What the trainer has added up since its last log."""
+
+    loss: float = 0.0
+    logged_step: int = 0
+    tokens: int = 0
+    metrics: dict[str, list[float]] = Field(default_factory=dict)
+
+
+class DataReference(_Part):
+    """The file of tokenised rows, by its content."""
+
+    sha256: str
+    train_rows: int
+    validation_rows: int
+
+
+class State(_Part):
+    """A run at the boundary behind an optimizer step."""
+
+    format: Literal[1] = FORMAT
+    step: int
+    data: DataReference
+    threads: int
+    pending_evaluation: bool
+    counters: Counters
+    report: Report
+    resolved: dict[str, Any]
+    optimizer: Any = None
+    scheduler: Any = None
+
+    def write(self, folder: Path) -> None:
+        """Write it into a checkpoint's folder."""
+        (folder / STATE_FILE).write_text(self.model_dump_json(), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "State":
+        """Read it from a checkpoint's folder."""
+        return cls.model_validate_json((folder / STATE_FILE).read_bytes())
