@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -15,6 +17,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Float
 
 SessionFactory = sessionmaker[Session]
+
+# What is raised while the database is away: restarted, locked for longer than its timeout, or out of connections.
+DATABASE_AWAY = (OperationalError, InterfaceError, NoConnection)
 
 _NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 TRAIN_TASK = "tunewright.train_run"
 GPU_QUEUE = "gpu"
+CANARY_TASK = "tunewright.canary"
 
 
 class Queue(Protocol):
@@ -50,6 +51,11 @@ def make_celery(redis_url: str) -> "Celery":
         broker_transport_options=_transport_options(),
     )
     return celery
+
+
+def canary_queue(owner: str) -> str:
+    """The queue of one worker alone, where it hears itself."""
+    return f"canary.{owner}"
 
 
 class SilentQueue:

@@ -82,6 +82,26 @@ class Wire:
         except redis.RedisError as error:
             self._fails(error)
 
+    def queue_length(self, name: str) -> int:
+        """How many messages wait in a queue of Celery's; 0 when unknown."""
+        try:
+            length: Any = self._redis.llen(f"{PREFIX}{name}")
+            self._answers()
+            return int(length)
+        except redis.RedisError as error:
+            self._fails(error)
+            return 0
+
+    def forget_queue(self, name: str) -> None:
+        """Remove a queue that nobody will read again: its list, and what kombu notes of it."""
+        try:
+            self._redis.delete(
+                *(f"{PREFIX}{kind}{name}" for kind in ("", "_kombu.binding.", "_kombu.binding_permanent."))
+            )
+            self._answers()
+        except redis.RedisError as error:
+            self._fails(error)
+
     def answers(self) -> bool:
         """Whether Redis is there."""
         try:

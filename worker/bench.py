@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from studio.db import SessionFactory
+from studio.queue import Queue, SilentQueue
 from studio.settings import Settings
 from studio.storage import Storage
 from studio.wire import Wire
@@ -22,6 +23,7 @@ class Bench:
     forkserver: Forkserver
     train: Target
     owner: str
+    queue: Queue = field(default_factory=SilentQueue)
     download_environ: Mapping[str, str] = field(default_factory=dict)
     hub_token: str | None = field(default=None, repr=False)
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -6,11 +6,8 @@ import time
 from types import TracebackType
 from typing import Literal
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
-
 from studio import runs
-from studio.db import SessionFactory, reading, transaction
+from studio.db import DATABASE_AWAY, SessionFactory, reading, transaction
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +16,6 @@ LOOK_SECONDS = 1.0
 # What ends work on a run before its end; `stopped` is the worker itself being asked to leave.
 Ending = Literal["cancel", "pause", "keep", "lost", "leave", "stopped"]
 Verdict = Literal["go_on"] | Ending
-# What is raised while the database is away: restarted, locked for longer than its timeout, or out of connections.
-DATABASE_AWAY = (OperationalError, InterfaceError, NoConnection)
 
 
 class Keeper:

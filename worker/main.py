@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 import threading
@@ -14,24 +15,33 @@ from pathlib import Path
 
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
-from sqlalchemy import select
+from celery.worker import state
+from sqlalchemy import inspect, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
-from studio import db, runs
+from studio import db
 from studio.db import SessionFactory
 from studio.errors import StartupError
-from studio.queue import GPU_QUEUE, make_celery
+from studio.housekeeping import Housekeeping
+from studio.presence import present
+from studio.queue import GPU_QUEUE, CeleryQueue, canary_queue, make_celery
 from studio.settings import Settings
 from studio.storage import LocalStorage
+from studio.tables import metadata
 from studio.wire import Wire
+from worker import broker
 from worker.bench import Bench
+from worker.canary import Canary
 from worker.environment import keep_only_plain
+from worker.rounds import Rounds
 from worker.start import Forkserver, Target
-from worker.tasks import Rounds, Slot, add_task
+from worker.tasks import Slot, add_task
 
 log = logging.getLogger("worker")
 
 WORKER_EXTRA = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "huggingface_hub")
+CELERY_PAUSE_SECONDS = 10.0
 _PR_SET_DUMPABLE = 4
 
 
@@ -67,6 +77,7 @@ def make_bench(
         wire=Wire(settings.redis_url),
         forkserver=forkserver,
         train=train,
+        queue=CeleryQueue(settings.redis_url),
         owner=f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}",
         download_environ=download_environ,
         hub_token=hub_token,
@@ -77,36 +88,54 @@ def work(bench: Bench) -> int:
     """Warm the forkserver, make the rounds, and serve hints until a signal; leaves no process behind."""
     assert bench.settings.redis_url is not None
     _hide_environment()
+    broker.install()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Until Celery has handlers of its own.
+        signal.signal(number, lambda *_: bench.stopping.set())
     celery = make_celery(bench.settings.redis_url)
     celery.conf.worker_redirect_stdouts = False
     # A receiver, even one that does nothing, keeps Celery from setting levels and handlers of its own.
     signals.setup_logging.connect(_leave_logging, weak=False)
+    signals.worker_shutting_down.connect(lambda **_: bench.stopping.set(), weak=False)
     slot = Slot(bench)
     add_task(celery, slot)
-    signals.worker_shutting_down.connect(lambda **_: bench.stopping.set(), weak=False)
-    rounds = Rounds(bench, slot)
-    warming = threading.Thread(target=_warm_up, args=(bench,), name="warm-up", daemon=True)
-    warming.start()
-    rounds.start()
-    try:
-        return _serve_hints(celery, bench.owner)
-    finally:
-        bench.stopping.set()
-        rounds.join()
-        bench.wire.close()
-        log.info("worker stopped")
+    settings = bench.settings
+    housekeeping = Housekeeping(bench.session_factory, bench.queue, bench.wire, settings.data_dir)
+    with present(settings.data_dir, bench.owner):
+        rounds = Rounds(bench, slot, housekeeping, Canary(celery, bench.owner))
+        threading.Thread(target=_warm_up, args=(bench,), name="warm-up", daemon=True).start()
+        rounds.start()
+        try:
+            return _serve_hints(celery, bench)
+        finally:
+            bench.stopping.set()
+            rounds.join()
+            bench.wire.forget_queue(canary_queue(bench.owner))
+            bench.wire.close()
+            log.info("worker stopped")
 
 
-def _serve_hints(celery: Celery, owner: str) -> int:
-    """Celery in this process: threads, one slot; the flags avoid what kept reconnecting workers silent
-    (celery#8030, #8091, #9054)."""
+def _serve_hints(celery: Celery, bench: Bench) -> int:
+    """Serve until the worker stops. Whatever ends Celery before, runs go on: SQL is looked at every 30 s."""
     # It warns root about pickle, which is not accepted here.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    threading.Thread(target=_stop_celery, args=(bench.stopping,), name="stop-celery", daemon=True).start()
+    while True:
+        exit_code = _serve(celery, bench.owner)
+        if bench.stopping.is_set():
+            return exit_code
+        log.error("Celery ended (exit code %d); it starts again in %.0f s.", exit_code, CELERY_PAUSE_SECONDS)
+        bench.stopping.wait(CELERY_PAUSE_SECONDS)
+
+
+def _serve(celery: Celery, owner: str) -> int:
+    """Celery in this process: threads, one slot; the flags avoid what kept reconnecting workers silent
+    (celery#8030, #8091, #9054)."""
     worker = celery.Worker(
         hostname=f"worker@{owner}",
         pool_cls="threads",
         concurrency=1,
-        queues=[GPU_QUEUE],
+        queues=[GPU_QUEUE, canary_queue(owner)],
         without_mingle=True,
         without_gossip=True,
         without_heartbeat=True,
@@ -114,6 +143,12 @@ def _serve_hints(celery: Celery, owner: str) -> int:
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _stop_celery(stopping: threading.Event) -> None:
+    """Also when the signal came before Celery had its handlers."""
+    stopping.wait()
+    state.should_stop = 0
 
 
 def _leave_logging(**_: object) -> None:
@@ -146,14 +181,32 @@ def _require_worker_extra() -> None:
 
 
 def _require_tables(session_factory: SessionFactory) -> None:
+    """Every column that this worker knows is there; more of them are fine, so that a migration may come first."""
     try:
         with db.reading(session_factory) as session:
-            session.scalar(select(runs.Run.id).limit(1))
+            session.scalar(select(1))
+            missing = _first_missing(session)
     except SQLAlchemyError as error:
         raise StartupError(
             f"The database cannot be used ({type(error).__name__}). Check TUNEWRIGHT_DATABASE_URL and that its server "
             "runs, then make its tables with `tunewright migrate`."
         ) from error
+    if missing:
+        raise StartupError(
+            f"The database's schema is older than this worker needs ({missing} is not there). Run `tunewright migrate` "
+            "of this version, then start the worker again."
+        )
+
+
+def _first_missing(session: Session) -> str:
+    there = inspect(session.connection())
+    tables = set(there.get_table_names())
+    for table in metadata.sorted_tables:
+        columns = {column["name"] for column in there.get_columns(table.name)} if table.name in tables else set()
+        for column in table.columns:
+            if column.name not in columns:
+                return f"{table.name}.{column.name}"
+    return ""
 
 
 def _read_token(path: Path | None) -> str | None:

@@ -159,6 +159,8 @@ def _run(target: Target, folder: Path, gpu: str | None) -> None:
     _write_output_to(folder / LOG_FILE)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+        # The numbering of nvidia-smi and NVML; CUDA's own puts the fastest first.
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     os.nice(_NICENESS)
     sys.exit(target(folder))
 

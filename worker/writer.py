@@ -8,12 +8,12 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from studio import runs
-from studio.db import transaction
+from studio.db import DATABASE_AWAY, transaction
 from studio.runs import Event
 from studio.runs.events import Checkpointed
 from studio.wire import WireMessage
 from worker.bench import Bench
-from worker.keeper import DATABASE_AWAY, Keeper
+from worker.keeper import Keeper
 
 log = logging.getLogger(__name__)
 

@@ -58,10 +58,11 @@ from studio.runs.series import MAX_POINTS, SeriesPoint, read_series, series_name
 from studio.runs.spec import RunSpec, errors_by_field, spec_from_yaml, validate_spec
 from studio.runs.status import ACTIVE, TERMINAL
 from studio.runs.suggestions import Suggestion, suggestions_for
-from studio.runs.workers import living_workers
+from studio.runs.workers import DEAD_ONLY, Sign, forget_workers, living_workers, renew_worker
 
 __all__ = [
     "ACTIVE",
+    "DEAD_ONLY",
     "LEASE_SECONDS",
     "MAX_IDLE_ATTEMPTS",
     "MAX_POINTS",
@@ -89,6 +90,7 @@ __all__ = [
     "RunSpec",
     "SampleAnswer",
     "SeriesPoint",
+    "Sign",
     "Standing",
     "Suggestion",
     "Verdict",
@@ -109,6 +111,7 @@ __all__ = [
     "expire_checkpoints",
     "fall_back",
     "fence",
+    "forget_workers",
     "get_recipe",
     "get_run",
     "hand_back",
@@ -138,6 +141,7 @@ __all__ = [
     "remove_checkpoints",
     "rename",
     "renew",
+    "renew_worker",
     "resume",
     "retry",
     "retry_or_give_up",

@@ -2,45 +2,19 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
-import pytest
 
 from studio import runs
-from studio.db import SessionFactory, reading, transaction
+from studio.db import reading, transaction
+from studio.housekeeping import Housekeeping
 from studio.runs import Run
-from studio.settings import Settings
-from studio.storage import LocalStorage
-from studio.wire import Wire
-from tests.worker import standin
 from worker import health
 from worker.bench import Bench
-from worker.start import Forkserver
-from worker.tasks import Rounds, Slot
+from worker.rounds import Rounds
+from worker.tasks import Slot
 
 MakeRun = Callable[..., Run]
-
-
-@pytest.fixture
-def bench(
-    settings: Settings, session_factory: SessionFactory, storage: LocalStorage, empty_redis: str, tmp_path: Path
-) -> Iterator[Bench]:
-    forkserver = Forkserver(preload=["worker.start"])
-    forkserver.warm_up(tmp_path / "logs")
-    bench = Bench(
-        settings=settings.model_copy(update={"models_root": _models_root(tmp_path)}),
-        session_factory=session_factory,
-        storage=storage,
-        wire=Wire(empty_redis),
-        forkserver=forkserver,
-        train=standin.succeed,
-        owner="w1",
-    )
-    settings.data_dir.mkdir(exist_ok=True)
-    yield bench
-    bench.stopping.set()
 
 
 def test_hints_and_the_clock_together_train_one_run_at_a_time(bench: Bench, make_run: MakeRun) -> None:
@@ -73,8 +47,12 @@ def test_rounds_find_silent_runs_without_a_hint(bench: Bench, make_run: MakeRun)
     with transaction(bench.session_factory) as session:
         runs.claim_next(session, "a worker that died")
         session.get_one(Run, run.id).lease_until = 1.0
-    rounds = Rounds(bench, Slot(bench), reap_after_seconds=0)
+    housekeeping = Housekeeping(
+        bench.session_factory, bench.queue, bench.wire, bench.settings.data_dir, grace_seconds=0
+    )
+    rounds = Rounds(bench, Slot(bench), housekeeping)
 
+    bench.settings.data_dir.mkdir(exist_ok=True)
     rounds.start()
     waiting = threading.Event()
     for _ in range(600):
@@ -86,13 +64,5 @@ def test_rounds_find_silent_runs_without_a_hint(bench: Bench, make_run: MakeRun)
     bench.stopping.set()
     rounds.join()
 
-    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    assert (ended.status, ended.epoch) == ("succeeded", 3)
     assert health.is_alive(bench.settings.data_dir)
-
-
-def _models_root(tmp_path: Path) -> Path:
-    folder = tmp_path / "models" / "tiny"
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text('{"model_type": "llama"}')
-    (folder / "model.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
-    return folder.parent

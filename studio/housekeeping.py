@@ -1,0 +1,74 @@
+"""What keeps the queue moving, whoever does it: the website and every worker make the same rounds.
+
+Runs of dead workers are taken back, hints are sent again, rows of long gone workers are removed. Two that do it at
+once do not disturb each other: every change is a compare-and-set.
+"""
+
+import logging
+import time
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from studio import runs
+from studio.db import DATABASE_AWAY, SessionFactory, transaction
+from studio.presence import dead_owners
+from studio.queue import GPU_QUEUE, Queue, canary_queue
+from studio.wire import Wire, WireMessage
+
+log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 10.0
+# Any hint makes its reader look for all runs, so more than these tell nothing new.
+MOST_HINTS = 100
+
+
+class Housekeeping:
+    """The rounds of one process."""
+
+    def __init__(
+        self,
+        session_factory: SessionFactory,
+        queue: Queue,
+        wire: Wire,
+        data_dir: Path,
+        *,
+        grace_seconds: float = runs.LEASE_SECONDS,
+    ) -> None:
+        self._session_factory = session_factory
+        self._queue = queue
+        self._wire = wire
+        self._data_dir = data_dir
+        self._grace_seconds = grace_seconds
+        # After a start or an outage the living may not have renewed yet.
+        self._reap_from = time.monotonic() + grace_seconds
+
+    def make_round(self) -> bool:
+        """One round; whether runs may be ready now. A database that is away is waited for until the next one."""
+        try:
+            with dead_owners(self._data_dir) as dead, transaction(self._session_factory) as session:
+                touched = self._take_back(session, dead)
+                due = runs.take_due(session)
+        except DATABASE_AWAY as error:
+            log.warning("No round was made: the database does not answer (%s).", type(error).__name__)
+            self._reap_from = time.monotonic() + self._grace_seconds
+            return False
+        for run_id in touched:
+            log.warning("%s: its worker is gone; the run was taken back.", run_id)
+            self._wire.publish(run_id, [WireMessage("changed", {})])
+        for owner in dead:
+            log.warning("Worker %s is dead.", owner)
+            self._wire.forget_queue(canary_queue(owner))
+        self._send(due)
+        return bool(touched or due)
+
+    def _take_back(self, session: Session, dead: tuple[str, ...]) -> list[str]:
+        runs.forget_workers(session, dead)
+        if time.monotonic() < self._reap_from:
+            return runs.reap(session, dead_owners=dead, rules=runs.DEAD_ONLY) if dead else []
+        return runs.reap(session, dead_owners=dead)
+
+    def _send(self, due: list[str]) -> None:
+        """After the commit; the row is the outbox, so that a hint that is lost is sent again."""
+        for run_id in due[: max(0, MOST_HINTS - self._wire.queue_length(GPU_QUEUE))] if due else []:
+            self._queue.send(run_id)
