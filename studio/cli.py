@@ -83,6 +83,19 @@ def doctor() -> None:
 
 
 @app.command()
+def fsck(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+) -> None:
+    """Check that rows and files fit each other; ends with 1 while something is wrong."""
+    from studio import house
+
+    with house.open_house(Settings()) as opened:
+        left = house.check(opened, repair=repair, say=_say)
+    if left:
+        sys.exit(1)
+
+
+@app.command()
 def demo(
     url: Annotated[str, typer.Option(help="Use a studio that runs already, at this address.")] = "",
 ) -> None:

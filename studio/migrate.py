@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, event, text
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from studio.db import make_engine
@@ -25,6 +28,27 @@ def downgrade(url: str, revision: str = "base") -> None:
     _migrate(url, lambda config: command.downgrade(config, revision))
 
 
+def current(url: str) -> str | None:
+    """The revision that the database has; None when it has none. Raises StartupError when it does not answer."""
+    where = make_url(url)
+    if where.get_backend_name() == "sqlite" and not Path(where.database or "").is_file():
+        # Connecting would make an empty one.
+        return None
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as error:
+        raise _no_answer(error) from error
+    finally:
+        engine.dispose()
+
+
+def newest() -> str | None:
+    """The revision that this version brings."""
+    return ScriptDirectory(str(files("migrations"))).get_current_head()
+
+
 def _migrate(url: str, change: Callable[[Config], None]) -> None:
     engine = _engine(url)
     try:
@@ -33,10 +57,14 @@ def _migrate(url: str, change: Callable[[Config], None]) -> None:
             change(_config(connection))
             _check_references(connection)
     except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise StartupError(f"The database does not answer: {reason}. Check TUNEWRIGHT_DATABASE_URL.") from error
+        raise _no_answer(error) from error
     finally:
         engine.dispose()
+
+
+def _no_answer(error: OperationalError) -> StartupError:
+    reason = str(error.orig).strip().splitlines()[0]
+    return StartupError(f"The database does not answer: {reason}. Check TUNEWRIGHT_DATABASE_URL.")
 
 
 def _engine(url: str) -> Engine:

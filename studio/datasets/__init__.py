@@ -9,8 +9,10 @@ from studio.datasets.catalogue import (
 )
 from studio.datasets.checking import MappingNeeded
 from studio.datasets.importing import import_upload
+from studio.datasets.keys import is_named
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.datasets.reading import NumberedRow, read_rows, split_of, version_split_sizes
+from studio.datasets.rebuilding import make_files_again, offsets_fit
 from studio.datasets.receiving import ReceivedUpload, Receiver, discard_leftovers
 from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, split_rows, split_sizes
 from studio.formats import EXTENSIONS, TARGETS, ImportLimits
@@ -33,7 +35,10 @@ __all__ = [
     "get_dataset",
     "get_version",
     "import_upload",
+    "is_named",
     "list_datasets",
+    "make_files_again",
+    "offsets_fit",
     "read_rows",
     "rename_dataset",
     "split_of",

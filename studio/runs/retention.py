@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import Row, delete, select, tuple_
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from studio.db import SessionFactory, database_seconds, reading, transaction
@@ -14,6 +14,7 @@ from studio.runs.models import Checkpoint, Run
 from studio.runs.status import TERMINAL
 
 _DAY_SECONDS = 86_400.0
+_TOKENISED = "prepared"
 _Place = tuple[int, int]
 
 
@@ -21,12 +22,16 @@ def prune_checkpoints(session_factory: SessionFactory, runs_dir: Path, run_id: s
     """Remove what a run no longer needs and return how many checkpoints that were. Commits.
 
     While it goes on, the committed checkpoint stays and with it the newest `keep` whole ones; after success none;
-    after failure or cancellation the committed one, for a retry. Call it after each checkpoint and at the end.
+    after failure or cancellation the committed one, for a retry, and the newest whole one if that is another.
     """
     with transaction(session_factory) as session:
         places = _needless(session, runs_dir, run_id, keep)
         _delete_rows(session, run_id, places)
+        is_over = session.scalar(select(Run.status).where(Run.id == run_id)) in TERMINAL
     _remove_folders(runs_dir, run_id, places)
+    if is_over:
+        # The tokenised rows: a retry makes them again.
+        shutil.rmtree(runs_dir / run_id / _TOKENISED, ignore_errors=True)
     return len(places)
 
 
@@ -52,15 +57,14 @@ def _needless(session: Session, runs_dir: Path, run_id: str, keep: int) -> list[
     if run is None:
         return []
     rows = _rows(session, run_id)
-    committed = (run.checkpoint_epoch, run.checkpoint_step)
-    if run.status in TERMINAL:
-        return [place for place, _ in rows if run.status == "succeeded" or place != committed]
+    if run.status == "succeeded":
+        return [place for place, _ in rows]
     if run.checkpoint_step is None:
         # Before the first pointer nothing says which of them count.
         return []
     behind = [(place, sha256) for place, sha256 in rows if place[1] <= run.checkpoint_step]
     whole = [place for place, sha256 in behind if _is_whole(runs_dir, run_id, place, sha256)]
-    kept = {committed, *whole[:keep]}
+    kept = {(run.checkpoint_epoch, run.checkpoint_step), *whole[: 1 if run.status in TERMINAL else keep]}
     return [place for place, _ in rows if place not in kept]
 
 
@@ -68,9 +72,7 @@ def _rows(session: Session, run_id: str) -> list[tuple[_Place, str]]:
     """Epoch, step and manifest hash of a run's checkpoints, newest first."""
     columns = (Checkpoint.epoch, Checkpoint.step, Checkpoint.manifest_sha256)
     newest_first = (Checkpoint.step.desc(), Checkpoint.epoch.desc())
-    found: Sequence[Row[tuple[int, int, str]]] = session.execute(
-        select(*columns).where(Checkpoint.run_id == run_id).order_by(*newest_first)
-    ).all()
+    found = session.execute(select(*columns).where(Checkpoint.run_id == run_id).order_by(*newest_first))
     return [((epoch, step), sha256) for epoch, step, sha256 in found]
 
 

@@ -1,0 +1,74 @@
+"""What the rows of the database name on disk: stored files by key, checkpoints by run, epoch and step."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from studio import datasets, runs
+from studio.adapters import Adapter
+from studio.datasets import Dataset, DatasetVersion
+from studio.runs import Checkpoint
+
+Kind = Literal["rows", "offsets", "original", "adapter"]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A stored file that a row names; `sha256` is None where the row keeps no hash, which is the case for offsets."""
+
+    key: str
+    kind: Kind
+    sha256: str | None
+    row_id: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCheckpoint:
+    """A checkpoint that a row names."""
+
+    run_id: str
+    epoch: int
+    step: int
+    manifest_sha256: str
+
+    def folder(self, runs_dir: Path) -> Path:
+        """Where it lies."""
+        return runs.checkpoint_folder(runs_dir, self.run_id, self.epoch, self.step)
+
+
+def named_files(session: Session) -> list[NamedFile]:
+    """Every stored file that a row names, each key once."""
+    return list({file.key: file for file in (*_of_datasets(session), *_of_adapters(session))}.values())
+
+
+def is_named(session: Session, key: str) -> bool:
+    """Whether a row names the stored file of this key."""
+    of_adapter = select(exists().where(Adapter.storage_key == key))
+    return datasets.is_named(session, key) or bool(session.scalar(of_adapter))
+
+
+def named_checkpoints(session: Session) -> list[NamedCheckpoint]:
+    """Every checkpoint that a row names, oldest first within its run."""
+    columns = (Checkpoint.run_id, Checkpoint.epoch, Checkpoint.step, Checkpoint.manifest_sha256)
+    found = session.execute(select(*columns).order_by(Checkpoint.run_id, Checkpoint.step, Checkpoint.epoch))
+    return [NamedCheckpoint(*row) for row in found]
+
+
+def _of_datasets(session: Session) -> Iterator[NamedFile]:
+    query = select(DatasetVersion, Dataset.name).join(Dataset, DatasetVersion.dataset_id == Dataset.id)
+    for version, name in session.execute(query.order_by(DatasetVersion.id)):
+        of = f"of dataset “{name}”"
+        yield NamedFile(version.rows_key, "rows", version.sha256, version.id, f"The file of rows {of}")
+        yield NamedFile(version.offsets_key, "offsets", None, version.id, f"The index of rows {of}")
+        yield NamedFile(version.original_key, "original", version.original_sha256, version.id, f"The upload {of}")
+
+
+def _of_adapters(session: Session) -> Iterator[NamedFile]:
+    columns = (Adapter.storage_key, Adapter.sha256, Adapter.id, Adapter.name)
+    for key, sha256, adapter_id, name in session.execute(select(*columns).order_by(Adapter.id)):
+        yield NamedFile(key, "adapter", sha256, adapter_id, f"The archive of adapter “{name}”")
