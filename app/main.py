@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from app import api, downloads, errors, health, live, pages
 from app.deps import Services
+from app.housekeeping import Housekeeper
 from app.limits import UPLOAD_SLACK_BYTES, BodyLimit
 from app.security import HostCheck, OriginCheck, ResponseHeaders
 from studio.datasets import discard_leftovers
@@ -30,13 +31,16 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     """Build the application; services that are passed in stay their owner's to close."""
     made = services or make_services(settings)
     streams = live.Streams(redis_url(settings), made.session_factory)
+    housekeeper = Housekeeper(made)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # What a killed process left half received; another website on the same folder may be receiving now.
         discard_leftovers(settings.uploads_dir, older_than_seconds=LEFTOVER_SECONDS)
+        housekeeper.start()
         yield
         await streams.close()
+        housekeeper.stop()
         if services is None:
             close_services(made)
 
@@ -54,6 +58,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     )
     app.state.services = made
     app.state.streams = streams
+    app.state.housekeeping = housekeeper
     errors.install(app)
     app.mount("/static", _StaticFiles(directory=str(resources.files("app") / "static"), check_dir=False))
     app.include_router(health.router)

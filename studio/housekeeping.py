@@ -39,9 +39,8 @@ class Housekeeping:
         self._queue = queue
         self._wire = wire
         self._data_dir = data_dir
-        self._grace_seconds = grace_seconds
-        # After a start or an outage the living may not have renewed yet.
-        self._reap_from = time.monotonic() + grace_seconds
+        self._grace = runs.ReapGrace(time.monotonic(), grace_seconds)
+        self.is_database_away = False
 
     def make_round(self) -> bool:
         """One round; whether runs may be ready now. A database that is away is waited for until the next one."""
@@ -51,8 +50,10 @@ class Housekeeping:
                 due = runs.take_due(session)
         except DATABASE_AWAY as error:
             log.warning("No round was made: the database does not answer (%s).", type(error).__name__)
-            self._reap_from = time.monotonic() + self._grace_seconds
+            self._grace.begin(time.monotonic())
+            self.is_database_away = True
             return False
+        self.is_database_away = False
         for run_id in touched:
             log.warning("%s: its worker is gone; the run was taken back.", run_id)
             self._wire.publish(run_id, [WireMessage("changed", {})])
@@ -64,9 +65,8 @@ class Housekeeping:
 
     def _take_back(self, session: Session, dead: tuple[str, ...]) -> list[str]:
         runs.forget_workers(session, dead)
-        if time.monotonic() < self._reap_from:
-            return runs.reap(session, dead_owners=dead, rules=runs.DEAD_ONLY) if dead else []
-        return runs.reap(session, dead_owners=dead)
+        rules = runs.RULES if self._grace.is_over(time.monotonic()) else runs.DEAD_ONLY
+        return runs.reap(session, dead_owners=dead, rules=rules)
 
     def _send(self, due: list[str]) -> None:
         """After the commit; the row is the outbox, so that a hint that is lost is sent again."""
