@@ -49,8 +49,9 @@ class Attempt:
         return resolved(self.assignment, self.plan, self.hardware, self.loaded, rows, self.max_length)
 
     def pause(self) -> None:
-        """Between two passes: look after the threads, and leave when that was asked for."""
+        """Between two passes: look after the threads, show life, and leave when that was asked for."""
         self.threads.watch()
+        self.events.show_life()
         self.orders.poll()
 
 
@@ -134,5 +135,6 @@ def try_longest_batch(attempt: Attempt, rows: RunRows, saver: Saver) -> None:
         return
     chosen, trainer = attempt.assignment.spec.hyperparameters, saver.trainer
     batch = trainer.data_collator(rows.longest(chosen.batch_size))
-    share = BYTES_PER_WEIGHT[usable_optimizer(chosen.optimizer, attempt.hardware)]
+    # A resumed run's optimizer has its state already.
+    share = 0.0 if trainer.state.global_step else BYTES_PER_WEIGHT[usable_optimizer(chosen.optimizer, attempt.hardware)]
     preflight(trainer.model_wrapped, trainer.losses, batch, bytes_per_weight=share)
