@@ -3,7 +3,7 @@
 from studio.adapters.models import Adapter
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.db import Base
-from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer, Worker
+from studio.runs.models import Checkpoint, Point, PointBlock, Run, RunEvent, SampleAnswer, Worker
 
 metadata = Base.metadata
 
@@ -13,6 +13,7 @@ __all__ = [
     "Dataset",
     "DatasetVersion",
     "Point",
+    "PointBlock",
     "Run",
     "RunEvent",
     "SampleAnswer",

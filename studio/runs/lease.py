@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from studio.db import utc_now
 from studio.errors import Conflict
+from studio.runs.blocks import open_blocks
 from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer
 from studio.runs.protocol import (
     LEASE_SECONDS,
@@ -136,6 +137,7 @@ def go_back_to(
         best_validation_loss=checkpoint.best_validation_loss if checkpoint else None,
         **forgotten,
     )
+    open_blocks(session, lease.run_id, step if checkpoint else -1)
     for table in (Point, SampleAnswer):
         mine = (table.run_id == lease.run_id, table.superseded.is_(False))
         behind = mine if checkpoint is None else (*mine, table.step > step)

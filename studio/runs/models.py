@@ -162,6 +162,22 @@ class Point(Base):
     superseded: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
+class PointBlock(Base):
+    """What the visible points of one kind within 64 neighbouring steps come to; `block` counts them from step 0."""
+
+    __tablename__ = "point_blocks"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    block: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(4), primary_key=True)
+    count: Mapped[int]
+    total: Mapped[float | None] = mapped_column(Float(53))
+    low: Mapped[float | None] = mapped_column(Float(53))
+    high: Mapped[float | None] = mapped_column(Float(53))
+    last_step: Mapped[int]
+
+
 class RunEvent(Base):
     """Something that happened to a run."""
 

@@ -8,6 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from studio.db import Base, utc_now
+from studio.runs.blocks import seal_blocks
 from studio.runs.events import (
     Answered,
     BestMoved,
@@ -42,6 +43,7 @@ def record(session: Session, lease: Lease, events: Sequence[Event], *, rules: Ru
     for offset, row in enumerate(points):
         row["seq"] = seq + offset
     _insert_new(session, Point, points)
+    seal_blocks(session, lease.run_id, [(row["name"], row["step"]) for row in points])
     for offset, note in enumerate(notes):
         session.add(
             RunEvent(

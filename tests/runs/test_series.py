@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from studio import runs
 from studio.db import SessionFactory, reading, transaction
 from studio.runs import Point, Run
+from tests.feeding import Feed
 
 MakeRun = Callable[..., Run]
 
@@ -38,12 +39,33 @@ def test_many_points_are_bucketed_and_keep_their_spikes(session_factory: Session
     assert series[-1].step == 1000
 
 
-def test_a_bucket_of_numbers_with_one_nan_is_a_number(session_factory: SessionFactory, run: Run) -> None:
-    _measure(session_factory, run, [(step, None if step == 7 else 2.0) for step in range(1, 101)])
+def test_a_nan_among_many_numbers_keeps_its_step(session_factory: SessionFactory, run: Run) -> None:
+    _measure(session_factory, run, [(step, None if step == 100 else 2.0) for step in range(1, 101)])
+
+    with reading(session_factory) as session:
+        series = runs.read_series(session, run, "train/loss", max_points=20)
+    assert len(series) <= 20
+    assert {(point.value, point.kind) for point in series[:-1]} == {(2.0, "num")}
+    assert (series[-1].step, series[-1].value, series[-1].kind) == (100, None, "nan")
+
+
+def test_values_that_are_not_finite_leave_room_for_the_numbers(session_factory: SessionFactory, run: Run) -> None:
+    _measure(session_factory, run, [(step, None if step % 2 else 2.0) for step in range(1, 1001)])
+
+    with reading(session_factory) as session:
+        series = runs.read_series(session, run, "train/loss", max_points=40)
+    assert len(series) == 40
+    assert [point.kind for point in series].count("num") >= 36
+    assert series[-2].kind == "nan"
+
+
+def test_the_largest_numbers_have_a_mean(session_factory: SessionFactory, run: Run) -> None:
+    _measure(session_factory, run, [(step, 1.7e308) for step in range(1, 101)])
 
     with reading(session_factory) as session:
         series = runs.read_series(session, run, "train/loss", max_points=10)
-    assert {(point.value, point.kind) for point in series} == {(2.0, "num")}
+    assert {(point.low, point.high) for point in series} == {(1.7e308, 1.7e308)}
+    assert all(point.value is not None and point.value > 9e299 for point in series)
 
 
 def test_sparse_points_are_not_bucketed_away(session_factory: SessionFactory, run: Run) -> None:
@@ -71,6 +93,15 @@ def test_superseded_points_are_kept_and_hidden(session_factory: SessionFactory, 
         assert [point.value for point in runs.read_series(session, run, "train/loss")] == [9.0, 5.0]
         assert session.scalar(select(func.count()).select_from(Point)) == 3
         assert runs.series_names(session, run) == ["train/loss"]
+
+
+def test_names_come_in_their_order(session_factory: SessionFactory, run: Run) -> None:
+    feed = Feed(session_factory, run.id)
+    for name in ("train/loss", "eval/loss", "a"):
+        feed.measure(range(3), name)
+
+    with reading(session_factory) as session:
+        assert runs.series_names(session, run) == ["a", "eval/loss", "train/loss"]
 
 
 def test_an_unknown_metric_is_empty(session_factory: SessionFactory, run: Run) -> None:
