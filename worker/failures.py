@@ -1,6 +1,7 @@
 """Says in one sentence why a trainer gave up."""
 
 import errno
+import re
 
 import torch
 
@@ -11,6 +12,16 @@ from worker.finite import NonFinite
 from worker.prepared import OtherData
 
 _BY_PHASE: dict[str, FailureKind] = {"loading_model": "model_load", "preparing_data": "bad_data"}
+_WHILE: dict[str, str] = {
+    "loading_model": "while the base model was loaded",
+    "training": "while training",
+    "evaluating": "while the validation loss was measured",
+    "exporting": "while the adapter was saved",
+}
+# A limit on the size of files ends a write as a full disk does.
+_NO_ROOM = {errno.ENOSPC: "No space left on device", errno.EDQUOT: "Disk quota exceeded", errno.EFBIG: "File too large"}
+_REQUESTED = re.compile(r"Tried to allocate ([\d.]+ [KMGT]?i?B)")
+_FREE = re.compile(r"of which ([\d.]+ [KMGT]?i?B) is free")
 
 
 def failure(error: Exception, phase: Phase) -> Failed:
@@ -18,7 +29,7 @@ def failure(error: Exception, phase: Phase) -> Failed:
     if isinstance(error, NonFinite):
         return Failed(kind="non_finite", reason=error.message)
     if isinstance(error, torch.OutOfMemoryError):
-        return _known("oom_gpu")
+        return Failed(kind="oom_gpu", reason=_gpu_memory(error, phase))
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         return _known("oom_host")
     if isinstance(error, StorageFull) or _disk_is_full(error):
@@ -34,12 +45,22 @@ def failure(error: Exception, phase: Phase) -> Failed:
     )
 
 
+def _gpu_memory(error: torch.OutOfMemoryError, phase: Phase) -> str:
+    """When it happened, and how much was asked for and free as far as torch says; a note on the error says more."""
+    when = " ".join([_WHILE.get(phase, ""), *getattr(error, "__notes__", [])]).strip()
+    requested, free = _REQUESTED.search(str(error)), _FREE.search(str(error))
+    amounts = [f"{requested[1]} more were asked for" if requested else "", f"{free[1]} were free" if free else ""]
+    told = " and ".join(filter(None, amounts))
+    sentence = f"The GPU ran out of memory {when}".rstrip() + (f": {told}." if told else ".")
+    return f"{sentence} {FAILURE_WORDS['oom_gpu'][1]}"
+
+
 def _known(kind: FailureKind) -> Failed:
     return Failed(kind=kind, reason=" ".join(FAILURE_WORDS[kind]))
 
 
 def _disk_is_full(error: BaseException) -> bool:
     """safetensors reports the operating system's error as text."""
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return True
-    return "No space left on device" in str(error) or "Disk quota exceeded" in str(error)
+    return any(words in str(error) for words in _NO_ROOM.values())

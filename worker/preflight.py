@@ -20,14 +20,18 @@ def preflight(model: nn.Module, losses: Any, batch: dict[str, torch.Tensor], *, 
 
     A part of the model without a deterministic algorithm shows here too: then any algorithm may be used.
     """
-    weights = trained(model).values()
-    device = next(iter(weights)).device
+    weights = list(trained(model).values())
+    device = weights[0].device
     size = int(sum(weight.numel() for weight in weights) * bytes_per_weight)
-    room = torch.empty(size, dtype=torch.uint8, device=device)
     batch = {name: tensor.to(device) for name, tensor in batch.items()}
     model.train()
     try:
+        room = torch.empty(size, dtype=torch.uint8, device=device)
         _pass(model, losses, batch)
+        del room
+    except torch.OutOfMemoryError as error:
+        error.add_note("with the longest batch, before the first step")
+        raise
     except RuntimeError as error:
         if "deterministic" not in str(error) or not torch.are_deterministic_algorithms_enabled():
             raise
@@ -37,7 +41,6 @@ def preflight(model: nn.Module, losses: Any, batch: dict[str, torch.Tensor], *, 
         _pass(model, losses, batch)
     finally:
         model.zero_grad(set_to_none=True)
-        del room
 
 
 def _pass(model: nn.Module, losses: Any, batch: dict[str, torch.Tensor]) -> None:

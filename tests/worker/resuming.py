@@ -14,52 +14,58 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import worker.evaluate
+import worker.export
 import worker.hardware
+import worker.train
 from studio import runs
 from studio.runs.events import Checkpointed, Event, Exported, Measured
 from studio.runs.folders import CHECKPOINTS, EVENTS_FILE, LOG_FILE, checkpoint_name
 from studio.storage import sha256_of
-from worker import train
 from worker.assignment import Assignment
+from worker.data import RowTokenizer
 from worker.event_log import EventLog
-from worker.signals import EXIT_SAVED
 from worker.start import ForkedChild, Forkserver
+from worker.trainer import AnswerTrainer
 
-KILL_AT = "kill-at"
+MOMENT = "moment"
 SERIES = ("train/loss", "train/grad_norm", "train/learning_rate", "eval/loss")
+# Where a trainer may be hit, by the call that is about to be made.
+PLACES: dict[str, tuple[Any, str]] = {
+    "line": (EventLog, "emit"),
+    "load": (worker.train, "copy_start"),
+    "encode": (RowTokenizer, "_encode"),
+    "pass": (AnswerTrainer, "training_step"),
+    "token": (worker.evaluate._Between, "__call__"),
+    "rename": (Path, "rename"),
+    "fsync": (os, "fsync"),
+    "link": (os, "link"),
+    "papers": (worker.export, "write_papers"),
+}
 
 
 def train_on_one_thread(folder: Path) -> int:
-    """A trainer that shares the machine with others, and ends itself at the moment that a file names."""
+    """A trainer that shares the machine with others, and is hit by a signal at the moment that a file names."""
     worker.hardware.available_cores = lambda: 1
-    order = folder / KILL_AT
-    if order.is_file():
-        _die_at(order.read_text())
-    return train.main(folder)
+    moment = folder / MOMENT
+    if moment.is_file():
+        _hit_at(moment.read_text())
+    return worker.train.main(folder)
 
 
-def _die_at(moment: str) -> None:
-    """`12` is the 12th line told; `publish` the instant before a checkpoint's rename, `fsync 3` its third sync."""
-    word, _, count = moment.rpartition(" ")
-    left = [int(count)]
+def _hit_at(moment: str) -> None:
+    """`pass 12 SIGKILL`: at the 13th call of that kind."""
+    place, count, name = moment.split()
+    owner, attribute = PLACES[place]
+    action, left = getattr(owner, attribute), [int(count)]
 
-    def die_after(action: Callable[..., Any]) -> Callable[..., Any]:
-        def act(*arguments: Any, **keywords: Any) -> Any:
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return action(*arguments, **keywords)
+    def act(*arguments: Any, **keywords: Any) -> Any:
+        left[0] -= 1
+        if left[0] == -1:
+            os.kill(os.getpid(), signal.Signals[name])
+        return action(*arguments, **keywords)
 
-        return act
-
-    places: dict[str, tuple[Any, str]] = {
-        "line": (EventLog, "emit"),
-        "rename": (Path, "rename"),
-        "fsync": (os, "fsync"),
-        "link": (os, "link"),
-    }
-    owner, name = places[word]
-    setattr(owner, name, die_after(getattr(owner, name)))
+    setattr(owner, attribute, act)
 
 
 @dataclass
@@ -72,6 +78,7 @@ class Shown:
     adapter_sha256: str = ""
     metrics: bytes = b""
     archive_sha256: str = ""
+    exported_step: int | None = None
     attempts: int = 0
 
     def hex(self) -> dict[tuple[str, int], str]:
@@ -99,7 +106,7 @@ class LittleStudio:
         self.shown = Shown()
         self._by_epoch: dict[tuple[str, int], int] = {}
 
-    def start(self, *, kill_at: str = "", **changes: Any) -> tuple[ForkedChild, Path]:
+    def start(self, *, hit: str = "", **changes: Any) -> tuple[ForkedChild, Path]:
         """Start the next attempt."""
         self.shown.attempts += 1
         folder = self._folder / f"attempt-{self.shown.attempts}"
@@ -108,13 +115,13 @@ class LittleStudio:
         checkpoint = self.committed.folder if self.committed else None
         changes = {"epoch": self.shown.attempts, "checkpoint": checkpoint, **changes}
         self._assignment.model_copy(update=changes).write(folder)
-        if kill_at:
-            (folder / KILL_AT).write_text(kill_at)
+        if hit:
+            (folder / MOMENT).write_text(hit)
         return self._forkserver.start(train_on_one_thread, folder), folder
 
-    def attempt(self, *, kill_at: str = "", kill_after: float | None = None, **changes: Any) -> int:
+    def attempt(self, *, hit: str = "", kill_after: float | None = None, **changes: Any) -> int:
         """Run an attempt to its end, or to its kill; returns the exit code."""
-        child, folder = self.start(kill_at=kill_at, **changes)
+        child, folder = self.start(hit=hit, **changes)
         if kill_after is not None:
             threading.Timer(kill_after, _kill, [child.pid]).start()
         return self.finish(child, folder)
@@ -129,10 +136,15 @@ class LittleStudio:
     def run(self, kills: list[str]) -> Shown:
         """Kill an attempt at each of these moments, then let one through."""
         for moment in kills:
-            code = self.attempt(kill_at=moment)
+            code = self.attempt(hit=f"{moment} SIGKILL")
             assert code == -signal.SIGKILL, (moment, code)
         assert self.attempt() == 0, self.log()
         return self.shown
+
+    def phases(self) -> list[str]:
+        """What the last attempt did."""
+        events = read_events(self._folder / f"attempt-{self.shown.attempts}")
+        return [event.phase for event in events if event.t == "phase"]
 
     def log(self) -> str:
         """The end of the last trainer's log."""
@@ -165,7 +177,7 @@ class LittleStudio:
 
     def _take_archive(self, folder: Path, exported: Exported) -> None:
         assert sha256_of(folder / exported.archive) == exported.sha256
-        self.shown.archive_sha256 = exported.sha256
+        self.shown.archive_sha256, self.shown.exported_step = exported.sha256, exported.step
         with zipfile.ZipFile(folder / exported.archive) as archive:
             self.shown.metrics = archive.read("metrics.csv")
         sha256s = {file["name"]: file["sha256"] for file in exported.files}
@@ -185,14 +197,6 @@ def await_event(folder: Path, found: Callable[[list[Event]], bool], child: Forke
     while not found(read_events(folder)):
         assert time.monotonic() < deadline, read_events(folder)
         assert child.wait(0.005) is None, (folder / LOG_FILE).read_text()[-3000:]
-
-
-def leave(child: ForkedChild) -> float:
-    """Ask the trainer to leave; returns the seconds that it took."""
-    began = time.monotonic()
-    os.kill(child.pid, signal.SIGTERM)
-    assert child.wait(60) == EXIT_SAVED
-    return time.monotonic() - began
 
 
 def _kill(pid: int) -> None:
