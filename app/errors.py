@@ -173,7 +173,9 @@ def _of_database_error(error: Exception) -> Problem | None:
 
 def _page(request: Request, problem: Problem, request_id: str) -> Response:
     template = "errors/_error.html" if is_fragment_request(request) else "errors/error.html"
-    context = {"problem": problem, "request_id": request_id}
+    # What was only read is read again by itself; what was sent is a person's to send again.
+    renews_after = problem.headers.get("Retry-After") if request.method == "GET" else None
+    context = {"problem": problem, "request_id": request_id, "renews_after": renews_after}
     try:
         return render(request, template, context, problem.status_code, problem.headers)
     except TemplateError:

@@ -121,6 +121,15 @@ class Draft:
         except InvalidInput:
             return None
 
+    @property
+    def disk_shortage(self) -> str | None:
+        """The sentence for a disk that is too small for the run, where the base model's size is known."""
+        spec, facts, settings = self.outcome[0], self.base_model, self.services.settings
+        if spec is None or facts is None or facts.parameters is None:
+            return None
+        # Base models are stored in 16 bits.
+        return runs.disk_shortage(spec, 2 * facts.parameters, settings.keep_checkpoints, settings.runs_dir)
+
     def context(self) -> dict[str, Any]:
         """What the form's templates need."""
         spec, plan, blockers = self.outcome
@@ -130,6 +139,7 @@ class Draft:
             "plan": plan,
             "blockers": blockers,
             "base_model": self.base_model,
+            "disk_shortage": self.disk_shortage,
             "method": METHODS.get(self.method_kind),
             "recipes": runs.RECIPES,
             "is_fragment": False,

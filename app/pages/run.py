@@ -23,10 +23,9 @@ _LAST_STEP = 2**31 - 1
 def show_run(
     request: Request, run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> HTMLResponse:
-    """The whole page. The wire's end is read before the first SQL, so that no point falls between the two."""
-    cursor = services.wire.tail(run_id)
+    """The whole page. The run's row is read first, so that its stream goes on behind what the page shows."""
     run = runs.get_run(session, actor, run_id)
-    return render(request, "runs/show.html", page_context(session, run, services) | {"cursor": cursor})
+    return render(request, "runs/show.html", page_context(session, run, services) | {"cursor": run.last_seq})
 
 
 @router.get("/status")
@@ -77,11 +76,11 @@ def show_series(
     last_step: Annotated[int | None, Query(alias="to", ge=0, le=_LAST_STEP)] = None,
     points: Annotated[int, Query(ge=1, le=runs.MAX_POINTS)] = runs.MAX_POINTS,
 ) -> JSONResponse:
-    """Every metric's history between two steps: `[step, value or null, low, high, kind]`; `attempt` measured it."""
+    """Every metric's history between two steps: `[step, value or null, low, high, kind]`, all there is up to `seq`."""
     run = runs.get_run(session, actor, run_id)
     body = {
         "series": series_of(session, run, first_step=first_step, last_step=last_step, max_points=points),
-        "attempt": runs.measured_attempt(session, run),
+        "seq": run.last_seq,
         "best_step": run.best_step,
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})

@@ -114,5 +114,5 @@ def _fragment(click: Click, run: runs.Run, notice: str) -> Response:
 
 
 def _page(click: Click, run: runs.Run, notice: str) -> Response:
-    context = page_context(click.session, run, click.services) | {"notice": notice, "cursor": run.next_seq - 1}
+    context = page_context(click.session, run, click.services) | {"notice": notice, "cursor": run.last_seq}
     return render(click.request, "runs/show.html", context, Conflict.status_code)

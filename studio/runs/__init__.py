@@ -2,7 +2,7 @@
 
 from studio.runs.actions import Action, allowed_actions, cancel, pause, resume
 from studio.runs.continuing import keep, retry, run_again
-from studio.runs.disk import needed_bytes
+from studio.runs.disk import disk_shortage, needed_bytes
 from studio.runs.events import Event, event_line, parse_event
 from studio.runs.folders import attempt_folder, checkpoint_folder, read_log, remove_checkpoints
 from studio.runs.following import MAX_POINTS_AT_ONCE, NewPoint, Standing, read_new_points, read_standing
@@ -24,6 +24,7 @@ from studio.runs.lease import (
 )
 from studio.runs.lifecycle import (
     active_runs,
+    count_attempts,
     count_by_dataset,
     get_run,
     has_resumed,
@@ -104,7 +105,9 @@ __all__ = [
     "claim",
     "claim_next",
     "committed_checkpoint",
+    "count_attempts",
     "count_by_dataset",
+    "disk_shortage",
     "end",
     "errors_by_field",
     "event_line",

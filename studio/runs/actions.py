@@ -51,7 +51,7 @@ def cancel(session: Session, actor: Actor, run_id: str) -> Run:
     ).scalar_one_or_none()
     session.refresh(run)
     if at_once:
-        when = "before it started" if run.attempt == 0 else "while it waited"
+        when = "before it started" if run.epoch == 0 else "while it waited"
         tell(session, run, "cancelled", f"The run was cancelled {when}.")
     elif is_new:
         tell(session, run, "cancelling", "The run is being cancelled: its trainer is ended.")

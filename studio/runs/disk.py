@@ -1,7 +1,10 @@
 """How much disk a run can come to need, before anything is written: the preview and the worker ask the same."""
 
+from pathlib import Path
+
 from studio.methods import LowRank
 from studio.runs.spec import RunSpec
+from studio.storage import free_bytes
 
 # A 16-bit base on disk.
 _BYTES_PER_WEIGHT = 2
@@ -24,6 +27,17 @@ def needed_bytes(spec: RunSpec, base_bytes: int, keep: int) -> int:
     moments = _MOMENTS_BYTES.get(spec.hyperparameters.optimizer, _SMALL_MOMENTS_BYTES)
     checkpoint = trained * (_WEIGHTS_BYTES + moments)
     return (keep + 2) * checkpoint + trained * _RESULT_BYTES + _HEADROOM_BYTES
+
+
+def disk_shortage(spec: RunSpec, base_bytes: int, keep: int, folder: Path) -> str | None:
+    """The sentence for a disk that has too little room for this run; None when it has enough."""
+    needed, free = needed_bytes(spec, base_bytes, keep), free_bytes(folder)
+    if free >= needed:
+        return None
+    return (
+        f"This run can need up to {needed / 1e9:.1f} GB of disk for checkpoints and its result, and the data folder "
+        f"has {free / 1e9:.1f} GB. Free some space first."
+    )
 
 
 def trained_weights(spec: RunSpec, weights: int) -> int:

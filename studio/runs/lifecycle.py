@@ -141,6 +141,12 @@ def read_events(session: Session, run: Run) -> list[RunEvent]:
     return list(session.scalars(select(RunEvent).where(RunEvent.run_id == run.id).order_by(RunEvent.seq)))
 
 
+def count_attempts(session: Session, run: Run) -> int:
+    """How often a worker has taken the run."""
+    taken = (RunEvent.run_id == run.id, RunEvent.kind == "claimed")
+    return session.scalar(select(func.count()).select_from(RunEvent).where(*taken)) or 0
+
+
 def last_return(session: Session, run: Run) -> str:
     """Why the run was last put back into the queue, and from where it went on; empty when it never was."""
     returned = (RunEvent.run_id == run.id, RunEvent.kind == "handed_back")

@@ -60,26 +60,39 @@ PHASE_WORDS: dict[str, str] = {
     "done": "Done",
 }
 
+# What happened, then why it usually does and what to do about it.
 FAILURE_WORDS: dict[str, tuple[str, str]] = {
     "oom_gpu": (
         "The GPU ran out of memory.",
-        "Halve the batch size and double gradient accumulation, or use QLoRA.",
+        "Weights, optimizer and the rows of one pass did not fit together. Halve the batch size and double gradient "
+        "accumulation, or take less in another way; the effective batch can stay as it is.",
     ),
-    "oom_host": ("The machine ran out of memory.", "Use a smaller base model, or a 4-bit base."),
-    "non_finite": ("The loss became infinite or not a number.", "Lower the learning rate, by half or more."),
-    "disk_full": ("The disk is full.", "Free some space in the data folder, then run again."),
-    "bad_data": ("The data cannot be trained on.", "See the reason, mend the dataset and run again."),
+    "oom_host": (
+        "The machine ran out of memory.",
+        "The kernel ended the trainer to keep the machine alive. Use a 4-bit base or a smaller base model, or end what "
+        "else runs there.",
+    ),
+    "non_finite": (
+        "The loss became infinite or not a number.",
+        "The run stopped at that step, so its checkpoint is from before. The learning rate is usually too high: run "
+        "again with half of it.",
+    ),
+    "disk_full": (
+        "The disk is full.",
+        "What was saved before is whole. Free some space in the data folder, then continue.",
+    ),
+    "bad_data": ("The data cannot be trained on.", "See the reason, mend the dataset, upload it and run again."),
     "model_load": (
         "The base model could not be loaded.",
-        "See the reason; check its id, its licence gate and the disk.",
+        "See the reason; check its id, its licence gate and the disk, then run again with changes.",
     ),
     "crash_loop": (
         "The trainer ended without a result several times in a row.",
-        "Read the log; try a smaller setting.",
+        "Nothing new was saved in between. Read the log for the cause before you continue.",
     ),
     "timeout": (
         "The trainer stopped making progress, twice.",
-        "Read the log: it holds where every thread stood. Then retry from the last checkpoint.",
+        "Read the log: it holds where every thread stood. Then continue from the last checkpoint.",
     ),
     # Runs of version 0.1 that were ended by a signal; now such a run goes on from its checkpoint.
     "killed": (
@@ -88,6 +101,6 @@ FAILURE_WORDS: dict[str, tuple[str, str]] = {
     ),
     "internal": (
         "Something failed inside the trainer.",
-        "Read the log; run again if it looks like an accident.",
+        "Read the log; continue or run again if it looks like an accident.",
     ),
 }

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,19 @@ def test_a_studio_whose_parts_answer_is_ready(client: TestClient) -> None:
         "ready": True,
         "parts": {"database": True, "storage": True, "redis": True},
     }
+
+
+def test_a_page_without_the_database_looks_again_by_itself_and_a_click_does_not(
+    web_settings: Settings, services: Services, tmp_path: Path
+) -> None:
+    gone = make_engine(f"sqlite:///{tmp_path / 'no-folder' / 'gone.sqlite'}")
+    lost = replace(services, session_factory=make_session_factory(gone))
+    renews = '<meta http-equiv="refresh" content="5">'
+
+    with TestClient(create_app(web_settings, lost), base_url="http://localhost") as client:
+        page, click = client.get("/runs"), client.post("/runs/run_01k0000000000000000000000a/pause")
+
+    assert (page.status_code, page.headers["retry-after"]) == (503, "5")
+    assert renews in page.text and "running trainings go on" in page.text
+    assert click.status_code == 503 and renews not in click.text
+    gone.dispose()
