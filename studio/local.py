@@ -177,7 +177,10 @@ def _worker(settings: Settings, shared: Mapping[str, str]) -> Part:
         log=settings.logs_dir / "worker.log",
         ready=beats,
         ready_seconds=120,
-        stop_seconds=15,
+        # Within 60 s it has saved the run's state and handed it back.
+        stop_seconds=65,
+        stop_note="Saving the run's state ... (Ctrl-C again ends it at once; the run then goes on from its last "
+        "checkpoint)",
     )
 
 

@@ -20,6 +20,7 @@ LONGEST_PAUSE_SECONDS = 30
 # A child that lasted this long was healthy: its next end counts as the first.
 HEALTHY_SECONDS = 60
 FAILURES_TOLD = 5
+MOMENT_SECONDS = 3.0
 LOG_LIMIT_BYTES = 20 * 10**6
 _PR_SET_PDEATHSIG = 1
 
@@ -35,6 +36,8 @@ class Part:
     ready: Callable[[], Awaitable[bool]]
     ready_seconds: float = 60
     stop_seconds: float = 10
+    stop_note: str = ""
+    """Said when its end takes longer than a moment."""
     pass_fds: tuple[int, ...] = ()
 
 
@@ -105,11 +108,18 @@ class Child:
             return
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
-        deadline = time.monotonic() + self.part.stop_seconds
-        while process.poll() is None and time.monotonic() < deadline:
-            await asyncio.sleep(POLL_SECONDS / 5)
+        await self._until_ended(min(MOMENT_SECONDS, self.part.stop_seconds))
+        if not self._ended():
+            if self.part.stop_note:
+                self._say(self.part.stop_note)
+            await self._until_ended(self.part.stop_seconds - MOMENT_SECONDS)
         self.kill()
         process.wait()
+
+    async def _until_ended(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._ended() and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS / 5)
 
     def kill(self) -> None:
         """End its whole process group at once."""

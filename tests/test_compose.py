@@ -76,7 +76,7 @@ def test_the_worker_reserves_one_gpu_and_has_time_to_save() -> None:
 
     devices = worker["deploy"]["resources"]["reservations"]["devices"]
     assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
-    assert worker["stop_grace_period"] == "5m"
+    assert worker["stop_grace_period"] == "180s"
     assert worker["healthcheck"]["test"] == ["CMD", "python", "-m", "worker.health"]
     assert (ROOT / "worker" / "health.py").is_file()
 

@@ -1,6 +1,7 @@
 """The supervisor with real children: readiness, restart, stopping in order, and every refusal as one sentence."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 import socket
@@ -181,6 +182,24 @@ def test_a_part_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path)
     run(child.stop())
 
     eventually(lambda: is_gone(grandchild))
+
+
+def test_a_part_that_takes_its_time_to_end_is_waited_for_with_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.supervised.MOMENT_SECONDS", 0.2)
+    script = "trap 'sleep 1; echo saved; exit 0' TERM; echo began; while :; do sleep 0.1; done"
+    said: list[str] = []
+    slow = part(tmp_path, ("/bin/sh", "-c", script), stop_seconds=20)
+    child = Child(dataclasses.replace(slow, stop_note="Saving ..."), said.append)
+    child.start()
+    log = tmp_path / "part.log"
+    eventually(lambda: "began" in log.read_text())
+
+    run(child.stop())
+
+    assert log.read_text().split() == ["began", "saved"]
+    assert said == ["Saving ..."]
 
 
 def test_a_part_that_keeps_ending_is_started_again_more_and_more_slowly(tmp_path: Path) -> None:
