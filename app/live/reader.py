@@ -7,12 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
-from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
 from app.live.frames import Bulletin, encode
 from studio import runs
-from studio.db import SessionFactory, reading
+from studio.db import DATABASE_AWAY, SessionFactory, reading
 from studio.errors import NotFound
 from studio.wire import stream_key
 
@@ -24,7 +23,6 @@ SPACING_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 # A viewer that is further behind reads from SQL by itself what it misses.
 KEPT_BULLETINS = 64
-_DATABASE_AWAY = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 _Found = TypeVar("_Found")
 
 
@@ -131,7 +129,7 @@ class Reader:
         while True:
             try:
                 found = await asyncio.to_thread(_ask, self._session_factory, question)
-            except _DATABASE_AWAY as error:
+            except DATABASE_AWAY as error:
                 if not self._is_away:
                     log.warning("The database does not answer (%s); streams wait.", type(error).__name__)
                 self._is_away = True

@@ -34,6 +34,7 @@ class Website:
     """The website's process on a socket that outlives it, as under the supervisor."""
 
     def __init__(self, settings: Settings, listening: socket.socket) -> None:
+        self.url = url_of(listening).rstrip("/")
         self._settings = settings
         self._listening = listening
         self._running = ExitStack()
@@ -49,6 +50,18 @@ class Website:
 
 
 @contextmanager
+def running_website(settings: Settings) -> Iterator[Website]:
+    """The website alone, on a database that has its tables."""
+    with listen(settings) as listening:
+        website = Website(settings, listening)
+        website.start()
+        try:
+            yield website
+        finally:
+            website.stop()
+
+
+@contextmanager
 def running_studio(redis_url: str, *, with_worker: bool) -> Iterator[LiveStudio]:
     """The website, and a worker if asked, as processes of their own on an empty data folder."""
     with redis.Redis.from_url(redis_url) as client:
@@ -58,14 +71,11 @@ def running_studio(redis_url: str, *, with_worker: bool) -> Iterator[LiveStudio]
         upgrade(settings.sqlalchemy_url)
         engine = make_engine(settings.sqlalchemy_url)
         stack.callback(engine.dispose)
-        listening = stack.enter_context(listen(settings))
-        website = Website(settings, listening)
-        website.start()
-        stack.callback(website.stop)
+        website = stack.enter_context(running_website(settings))
         if with_worker:
             stack.enter_context(_process(settings, "worker"))
         yield LiveStudio(
-            url=url_of(listening).rstrip("/"),
+            url=website.url,
             settings=settings,
             session_factory=make_session_factory(engine),
             storage=LocalStorage(settings.storage_dir),
@@ -75,17 +85,17 @@ def running_studio(redis_url: str, *, with_worker: bool) -> Iterator[LiveStudio]
 
 @contextmanager
 def _process(settings: Settings, module: str, *arguments: str, keep: int | None = None) -> Iterator[None]:
-    environment = os.environ | {
-        "TUNEWRIGHT_DATA_DIR": str(settings.data_dir),
-        "TUNEWRIGHT_REDIS_URL": str(settings.redis_url),
-    }
-    with (settings.data_dir / f"{module}.log").open("wb") as log:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TUNEWRIGHT_")}
+    given = {"DATA_DIR": settings.data_dir, "REDIS_URL": settings.redis_url, "DATABASE_URL": settings.database_url}
+    chosen = {f"TUNEWRIGHT_{name}": str(value) for name, value in given.items() if value is not None}
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / f"{module}.log").open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdout=log,
             stderr=log,
             cwd=settings.data_dir,
-            env=environment,
+            env=plain | chosen,
             pass_fds=() if keep is None else (keep,),
         )
         try:
