@@ -137,10 +137,11 @@ def go_back_to(
         best_validation_loss=checkpoint.best_validation_loss if checkpoint else None,
         **forgotten,
     )
-    open_blocks(session, lease.run_id, step if checkpoint else -1)
+    open_blocks(session, lease.run_id, step - 1)
     for table in (Point, SampleAnswer):
         mine = (table.run_id == lease.run_id, table.superseded.is_(False))
-        behind = mine if checkpoint is None else (*mine, table.step > step)
+        # A later attempt may have made up for the evaluation of the checkpoint's own step, and not saved it.
+        behind = mine if checkpoint is None else (*mine, or_(table.step > step, table.epoch > checkpoint.epoch))
         session.execute(
             update(table).where(*behind).values(superseded=True).execution_options(synchronize_session=False)
         )
