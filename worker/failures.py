@@ -51,12 +51,11 @@ def _gpu_memory(error: torch.OutOfMemoryError, phase: Phase) -> str:
     requested, free = _REQUESTED.search(str(error)), _FREE.search(str(error))
     amounts = [f"{requested[1]} more were asked for" if requested else "", f"{free[1]} were free" if free else ""]
     told = " and ".join(filter(None, amounts))
-    sentence = f"The GPU ran out of memory {when}".rstrip() + (f": {told}." if told else ".")
-    return f"{sentence} {FAILURE_WORDS['oom_gpu'][1]}"
+    return f"The GPU ran out of memory {when}".rstrip() + (f": {told}." if told else ".")
 
 
 def _known(kind: FailureKind) -> Failed:
-    return Failed(kind=kind, reason=" ".join(FAILURE_WORDS[kind]))
+    return Failed(kind=kind, reason=FAILURE_WORDS[kind][0])
 
 
 def _disk_is_full(error: BaseException) -> bool:
