@@ -1,9 +1,10 @@
-"""The command line: `tunewright up|worker|web|migrate|doctor|demo|version`."""
+"""The command line: `tunewright up|worker|web|migrate|doctor|fsck|backup|restore|demo|version`."""
 
 import contextlib
 import os
 import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -93,6 +94,30 @@ def fsck(
         left = house.check(opened, repair=repair, say=_say)
     if left:
         sys.exit(1)
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="A new folder, or a new file that ends in .tar.")],
+) -> None:
+    """Copy the database and every file that it names, while the studio runs; 1 when some were damaged already."""
+    from studio import house
+
+    with house.open_house(Settings()) as opened:
+        made = house.back_up(opened, target.absolute(), say=_say)
+    if made.missing:
+        sys.exit(1)
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="A backup: a folder or a .tar file.")],
+    force: Annotated[bool, typer.Option("--force", help="Put aside what the data folder holds.")] = False,
+) -> None:
+    """Put a backup into an empty data folder and migrate it. Stop the studio before."""
+    from studio import house
+
+    house.restore(Settings(), source.absolute(), force=force, say=_say)
 
 
 @app.command()

@@ -46,7 +46,16 @@ def current(url: str) -> str | None:
 
 def newest() -> str | None:
     """The revision that this version brings."""
-    return ScriptDirectory(str(files("migrations"))).get_current_head()
+    return _scripts().get_current_head()
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version can migrate a database of that revision."""
+    return any(script.revision == revision for script in _scripts().walk_revisions())
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(files("migrations")))
 
 
 def _migrate(url: str, change: Callable[[Config], None]) -> None:

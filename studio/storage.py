@@ -158,6 +158,15 @@ def fsync_dir(folder: Path) -> None:
         os.close(descriptor)
 
 
+def fsync_file(path: Path) -> None:
+    """Make what was written to a closed file survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def free_bytes(folder: Path) -> int:
     """Free space on the disk that holds `folder` or its nearest existing parent."""
     while not folder.exists():

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from studio.errors import StudioError
-from studio.storage import disk_space_told, fsync_dir, sha256_of
+from studio.storage import disk_space_told, fsync_dir, fsync_file, sha256_of
 
 MANIFEST_FILE = "manifest.json"
 
@@ -56,7 +56,7 @@ def publish_folder(temporary: Path, final: Path, facts: dict[str, Any]) -> tuple
     with disk_space_told():
         paths = sorted(temporary.iterdir())
         for path in paths:
-            _fsync_file(path)
+            fsync_file(path)
         files = tuple(ManifestFile(name=p.name, size_bytes=p.stat().st_size, sha256=sha256_of(p)) for p in paths)
         manifest = Manifest(files=files, facts=facts)
         text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -100,10 +100,3 @@ def verify_folder(
             raise Damaged(f"{folder.name}/{file.name} is damaged: its SHA-256 differs.")
     return manifest
 
-
-def _fsync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,7 +27,7 @@ def test_help_lists_every_command() -> None:
     done = tunewright("--help")
 
     assert done.returncode == 0
-    for command in ("up", "worker", "web", "migrate", "doctor", "demo", "version"):
+    for command in ("up", "worker", "web", "migrate", "doctor", "fsck", "backup", "restore", "demo", "version"):
         assert f"\n  {command} " in done.stdout
 
 
