@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from studio.runs import MAX_POINTS, Run, SeriesPoint, read_series, series_names
 
 _TABLE_ROWS = 500
+_NOT_FINITE = {"nan": "NaN", "inf": "∞", "-inf": "−∞"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,12 @@ CHARTS: tuple[Chart, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class LossRow:
-    """A step at which the validation loss was measured, with the training loss up to it."""
+    """A step at which the validation loss was measured, or a training loss that is not finite."""
 
     step: int
     train: str
     validation: str
-    best: bool
+    note: str = ""
 
 
 def series_of(
@@ -56,17 +57,21 @@ def series_of(
 
 
 def loss_table(session: Session, run: Run) -> list[LossRow]:
-    """One row per validation, newest first."""
+    """A row for each validation, with the training loss up to it, and for each training loss that is not finite."""
     train = read_series(session, run, "train/loss")
-    rows: list[LossRow] = []
+    measured = read_series(session, run, "eval/loss", max_points=_TABLE_ROWS)
+    validated = {point.step for point in measured}
+    odd = [point for point in train if point.value is None and point.step not in validated]
+    rows = [LossRow(point.step, _written(point), "–", "not finite") for point in odd]
     seen = 0
-    for point in read_series(session, run, "eval/loss", max_points=_TABLE_ROWS):
+    for point in measured:
         while seen < len(train) and train[seen].step <= point.step:
             seen += 1
         before = _written(train[seen - 1]) if seen else "–"
-        rows.append(LossRow(point.step, before, _written(point), point.step == run.best_step))
-    return rows[::-1]
+        note = "best checkpoint" if point.step == run.best_step else ""
+        rows.append(LossRow(point.step, before, _written(point), note if point.value is not None else "not finite"))
+    return sorted(rows, key=lambda row: row.step, reverse=True)
 
 
 def _written(point: SeriesPoint) -> str:
-    return f"{point.value:.4f}" if point.value is not None else point.kind
+    return f"{point.value:.4f}" if point.value is not None else _NOT_FINITE[point.kind]

@@ -126,6 +126,21 @@ def test_the_table_twin_pairs_the_losses(
     ]
 
 
+def test_the_table_twin_has_a_row_for_a_loss_that_is_not_finite(
+    client: TestClient, make_run: Callable[..., Run], session_factory: SessionFactory
+) -> None:
+    run = make_run("Unstable")
+    points = [("train/loss", 1, 2.5, "num"), ("eval/loss", 1, 2.0, "num"), ("train/loss", 2, None, "nan")]
+    add_points(session_factory, run, points)
+
+    rows = re.findall(r"<tr>(<td.*?)</tr>", client.get(f"/runs/{run.id}/losses").text)
+
+    assert [re.sub("<[^>]+>", " ", row).split() for row in rows] == [
+        ["2", "NaN", "–", "not", "finite"],
+        ["1", "2.5000", "2.0000"],
+    ]
+
+
 def test_renaming_a_run(client: TestClient, make_run: Callable[..., Run]) -> None:
     run = make_run("Before")
 
