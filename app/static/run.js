@@ -5,7 +5,7 @@ import { Series, askForSeries } from "./series.js";
 
 // The server says something at least every 15 s: a connection that is silent for longer is dead.
 const SILENT_MS = 20_000;
-const series = new Series();
+export const series = new Series();
 const charts = [...document.querySelectorAll("[data-chart]")].map((element) => new Chart(element, series));
 const live = document.getElementById("run-live");
 let heard = performance.now();
