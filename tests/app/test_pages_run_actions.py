@@ -139,7 +139,7 @@ def test_going_on_leads_to_one_new_run(client: TestClient, stand: Callable[..., 
 
     assert len(places) == 1
     page = client.get(places.pop()).text
-    assert f'href="/runs/{run.id}">goes on from an earlier run' in page
+    assert f'href="/runs/{run.id}">follows an earlier run' in page
     assert f"from step {STEP} of the run before it" in page
 
 

@@ -18,6 +18,8 @@ from studio.migrate import upgrade
 from studio.settings import Settings
 from studio.storage import LocalStorage
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @dataclass(frozen=True, slots=True)
 class LiveStudio:
@@ -62,8 +64,11 @@ def running_website(settings: Settings) -> Iterator[Website]:
 
 
 @contextmanager
-def running_studio(redis_url: str, *, with_worker: bool) -> Iterator[LiveStudio]:
-    """The website, and a worker if asked, as processes of their own on an empty data folder."""
+def running_studio(redis_url: str, *, with_worker: bool, stand_in: str = "") -> Iterator[LiveStudio]:
+    """The website, and a worker if asked, as processes of their own on an empty data folder.
+
+    `stand_in` names what the worker runs in place of training; it saves after every 50 steps.
+    """
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     with tempfile.TemporaryDirectory(prefix="tw-browser-") as folder, ExitStack() as stack:
@@ -72,7 +77,9 @@ def running_studio(redis_url: str, *, with_worker: bool) -> Iterator[LiveStudio]
         engine = make_engine(settings.sqlalchemy_url)
         stack.callback(engine.dispose)
         website = stack.enter_context(running_website(settings))
-        if with_worker:
+        if stand_in:
+            stack.enter_context(_process(settings, "tests.worker.small_worker", stand_in))
+        elif with_worker:
             stack.enter_context(_process(settings, "worker"))
         yield LiveStudio(
             url=website.url,
@@ -95,7 +102,7 @@ def _process(settings: Settings, module: str, *arguments: str, keep: int | None 
             stdout=log,
             stderr=log,
             cwd=settings.data_dir,
-            env=plain | chosen,
+            env=plain | chosen | {"TUNEWRIGHT_CHECKPOINT_STEPS": "50", "PYTHONPATH": str(ROOT)},
             pass_fds=() if keep is None else (keep,),
         )
         try:
