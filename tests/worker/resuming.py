@@ -106,6 +106,12 @@ class LittleStudio:
         self.shown = Shown()
         self._by_epoch: dict[tuple[str, int], int] = {}
 
+    def begin_again(self) -> None:
+        """Forget everything, as for another run; attempts are counted on."""
+        self.shown = Shown(attempts=self.shown.attempts)
+        self.committed = None
+        self._by_epoch = {}
+
     def start(self, *, hit: str = "", **changes: Any) -> tuple[ForkedChild, Path]:
         """Start the next attempt."""
         self.shown.attempts += 1
