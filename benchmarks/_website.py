@@ -53,12 +53,15 @@ class Website:
 def running_website(settings: Settings | None = None) -> Iterator[Website]:
     """Run it on a free port until the end of the block."""
     with tempfile.TemporaryDirectory(prefix="tunewright-bench-") as folder:
-        settings = settings or Settings(data_dir=Path(folder), port=_free_port())
+        settings = settings or Settings(data_dir=Path(folder), port=free_port())
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         upgrade(settings.sqlalchemy_url)
         environment = {**os.environ, "TUNEWRIGHT_DATA_DIR": str(settings.data_dir)}
         environment["TUNEWRIGHT_LOG_LEVEL"] = "WARNING"
         environment["TUNEWRIGHT_PORT"] = str(settings.port)
+        for name in ("database_url", "redis_url"):
+            if value := getattr(settings, name):
+                environment[f"TUNEWRIGHT_{name.upper()}"] = value
         began = time.perf_counter()
         process = subprocess.Popen([sys.executable, "-P", "-m", "app"], cwd=ROOT, env=environment)
         try:
@@ -73,7 +76,8 @@ def running_website(settings: Settings | None = None) -> Iterator[Website]:
             process.wait(20)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
     with contextlib.closing(listen(Settings(port=0))) as listening:
         return int(listening.getsockname()[1])
 

@@ -48,7 +48,7 @@ def test_a_minute_offline_leaves_no_gap(open_page: Callable[..., Page], training
     gap_seconds = seconds_until_drawn(page, training.histories()) + time.monotonic() - began
 
     expect_all(page, training)
-    report("offline", points=2 * training.step - 4, seconds_offline=OFFLINE_SECONDS, seconds_to_catch_up=gap_seconds)
+    report("offline", points=training.count(), seconds_offline=OFFLINE_SECONDS, seconds_to_catch_up=gap_seconds)
 
 
 def test_ten_restarts_of_the_website_during_a_run_leave_no_gap(
@@ -70,7 +70,7 @@ def test_ten_restarts_of_the_website_during_a_run_leave_no_gap(
         gaps.append(time.monotonic() - began + seconds_until_drawn(page, training.histories()))
 
     expect_all(page, training)
-    report("restarts", points=2 * training.step - 4, restarts=RESTARTS, slowest_seconds_to_catch_up=max(gaps))
+    report("restarts", points=training.count(), restarts=RESTARTS, slowest_seconds_to_catch_up=max(gaps))
 
 
 def test_a_page_whose_first_connection_was_refused_connects_by_itself(

@@ -45,14 +45,15 @@ class Training(Feed):
     def advance(self, steps: int, *, is_heard: bool = True) -> None:
         """Measure so many steps, one validation at the end of them."""
         for _ in range(steps):
-            self.step += 1
-            self._say({"train/loss": 3 / self.step}, is_heard)
+            self._advance(is_heard)
         self._say({"eval/loss": 3.5 / self.step}, is_heard)
 
     def advance_until(self, stop: threading.Event, steps_per_second: float) -> None:
-        """Measure at this pace until told to stop; for a thread of its own."""
+        """Train at this pace until told to stop, for a thread of its own; every 20 steps a validation."""
         while not stop.wait(1 / steps_per_second):
-            self.advance(1)
+            self._advance(is_heard=True)
+            if self.step % 20 == 0:
+                self._say({"eval/loss": 3.5 / self.step}, is_heard=True)
 
     def begin_again(self) -> None:
         """Hand the run back and take it anew, as after the end of a worker."""
@@ -66,10 +67,18 @@ class Training(Feed):
             run = session.get_one(Run, self.run_id)
             return {name: [[p.step, p.value] for p in runs.read_series(session, run, name)] for name in METRICS}
 
+    def count(self) -> int:
+        """How many points that are."""
+        return sum(len(points) for points in self.histories().values())
+
     def close(self) -> None:
         """End the run without a word to anyone, and let the wire go."""
         self.end()
         self._wire_to_close.close()
+
+    def _advance(self, is_heard: bool) -> None:
+        self.step += 1
+        self._say({"train/loss": 3 / self.step}, is_heard)
 
     def _say(self, values: dict[str, Any], is_heard: bool) -> None:
         self.record(
@@ -117,5 +126,5 @@ def expect_all(page: Page, training: Training) -> None:
     seconds_until_drawn(page, wanted)
     rows = page.locator("#run-losses tbody tr:not(:has([colspan]))")
     expect(rows).to_have_count(len(wanted["eval/loss"]), timeout=CAUGHT_UP_MS)
-    step = f"Step {training.step} of {training.total_steps}"
+    step = f"Step {training.step:,} of {training.total_steps:,}"
     expect(page.locator(".status-numbers")).to_contain_text(step, timeout=CAUGHT_UP_MS)
