@@ -4,7 +4,7 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from studio.wire import PREFIX, broker_url
+from studio.wire import PREFIX, Wire, broker_url
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -70,6 +70,7 @@ class CeleryQueue:
 
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
+        self._wire = Wire(redis_url)
 
     @cached_property
     def _celery(self) -> "Celery":
@@ -77,6 +78,10 @@ class CeleryQueue:
 
     def send(self, run_id: str) -> None:
         """Send the hint once, without retries: an idle worker finds the row by itself."""
+        # Kombu's client tries to connect for 6 s whatever it is told; a person is waiting.
+        if not self._wire.answers():
+            log.warning("The hint for %s was not sent: Redis is down. An idle worker looks every 30 s.", run_id)
+            return
         try:
             self._celery.send_task(TRAIN_TASK, args=[run_id], queue=GPU_QUEUE, retry=False)
         except Exception as error:

@@ -30,7 +30,7 @@ from studio.settings import Settings
 from studio.storage import LocalStorage
 from studio.tables import metadata
 from studio.wire import Wire
-from worker import broker
+from worker import broker, canary
 from worker.bench import Bench
 from worker.canary import Canary
 from worker.environment import keep_only_plain
@@ -102,7 +102,7 @@ def work(bench: Bench) -> int:
     settings = bench.settings
     housekeeping = Housekeeping(bench.session_factory, bench.queue, bench.wire, settings.data_dir)
     with present(settings.data_dir, bench.owner):
-        rounds = Rounds(bench, slot, housekeeping, Canary(celery, bench.owner))
+        rounds = Rounds(bench, slot, housekeeping, Canary(celery, bench.wire, bench.owner, canary.SING_SECONDS))
         threading.Thread(target=_warm_up, args=(bench,), name="warm-up", daemon=True).start()
         rounds.start()
         try:
@@ -119,6 +119,9 @@ def _serve_hints(celery: Celery, bench: Bench) -> int:
     """Serve until the worker stops. Whatever ends Celery before, runs go on: SQL is looked at every 30 s."""
     # It warns root about pickle, which is not accepted here.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    for name in ("celery.app.trace", "celery.worker.strategy"):
+        # Two lines a hint, and a hint is not worth one.
+        logging.getLogger(name).setLevel(logging.WARNING)
     threading.Thread(target=_stop_celery, args=(bench.stopping,), name="stop-celery", daemon=True).start()
     while True:
         exit_code = _serve(celery, bench.owner)

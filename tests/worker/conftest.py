@@ -13,9 +13,10 @@ from studio.runs import RunSpec, parse_event, validate_spec
 from studio.runs.events import Event
 from studio.runs.folders import EVENTS_FILE
 from tests.worker.benches import bench, forkserver, models_root, tiny_run
+from tests.worker.workers import queue, start_worker
 from worker.assignment import Assignment
 
-__all__ = ["bench", "forkserver", "models_root", "tiny_run"]
+__all__ = ["bench", "forkserver", "models_root", "queue", "start_worker", "tiny_run"]
 
 CHATML = (
     "{%- for message in messages %}"
