@@ -1,4 +1,4 @@
-"""A run goes back to its committed checkpoint: what lies behind it is kept and hidden, and progress counts from there."""
+"""A run goes back to its committed checkpoint; what lies behind it is kept and hidden."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,7 @@ from studio.runs.events import Answer, Answered, Checkpointed, Event, Measured, 
 MakeRun = Callable[..., Run]
 
 
-def test_a_claim_supersedes_what_lies_behind_the_checkpoint(
-    session_factory: SessionFactory, make_run: MakeRun
-) -> None:
+def test_a_claim_supersedes_what_lies_behind_the_checkpoint(session_factory: SessionFactory, make_run: MakeRun) -> None:
     run = make_run()
     first = _claim(session_factory)
     _train(session_factory, first, steps=[1, 2, 3, 4, 5], checkpoints=[3])
@@ -33,9 +31,7 @@ def test_a_claim_supersedes_what_lies_behind_the_checkpoint(
     assert sorted(hidden) == [4, 5]
 
 
-def test_a_claim_without_a_checkpoint_supersedes_everything(
-    session_factory: SessionFactory, make_run: MakeRun
-) -> None:
+def test_a_claim_without_a_checkpoint_supersedes_everything(session_factory: SessionFactory, make_run: MakeRun) -> None:
     run = make_run()
     first = _claim(session_factory)
     _train(session_factory, first, steps=[0, 1, 2])
@@ -82,7 +78,8 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
     assert (stands.step, stands.checkpoint_step, stands.claimed_step) == (2, 2, 2)
     with reading(session_factory) as session:
         assert session.scalars(select(Checkpoint.step)).all() == [2]
-        assert "step 4 was damaged on disk, so the run goes on from step 2" in runs.read_events(session, run)[-1].message
+        last = runs.read_events(session, run)[-1]
+    assert last.message == "The checkpoint of step 4 was damaged on disk, so the run goes on from step 2."
 
 
 def test_behind_the_last_damaged_checkpoint_lies_the_beginning(
@@ -208,12 +205,10 @@ def _train(
         answer = Answer(position=0, row_number=1, prompt="Say 1.", expected="It is 1.", answer=str(step))
         events.append(Measured(step=step, values={"train/loss": 9.0 - step}))
         events.append(Answered(step=step, answers=[answer]))
-    for step in checkpoints or []:
-        events.append(
-            Checkpointed(
-                step=step, manifest_sha256="0" * 64, size_bytes=1, best_step=step, best_validation_loss=step - 0.5
-            )
-        )
+    events += [
+        Checkpointed(step=n, manifest_sha256="0" * 64, size_bytes=1, best_step=n, best_validation_loss=n - 0.5)
+        for n in checkpoints or []
+    ]
     with transaction(session_factory) as session:
         runs.record(session, lease, events)
 

@@ -74,16 +74,23 @@ def _race(session_factory: SessionFactory, make_run: MakeRun, action: str, races
         for number in range(races):
             lease = _claim(session_factory, make_run(f"Run {number}"))
             together = threading.Barrier(2)
-            clicking = pool.submit(_click, session_factory, lease, action, together)
-            # One side is a little faster; a few milliseconds less or more let either win.
-            pool.submit(_finish, session_factory, lease, together, number % 8 / 1000).result()
+            clicking = pool.submit(_click, session_factory, lease, action, together, _head_start(-number))
+            pool.submit(_finish, session_factory, lease, together, _head_start(number)).result()
             status = _judge(session_factory, lease, action, was_accepted=clicking.result())
             ends[f"{status}, {'accepted' if clicking.result() else 'refused'}"] += 1
     return ends
 
 
-def _click(session_factory: SessionFactory, lease: Lease, action: str, together: threading.Barrier) -> bool:
+def _head_start(number: int) -> float:
+    """Seconds to wait: one side is a little faster, and a few milliseconds let either win."""
+    return max(0, (number % 9 - 4)) / 1000
+
+
+def _click(
+    session_factory: SessionFactory, lease: Lease, action: str, together: threading.Barrier, seconds: float
+) -> bool:
     together.wait()
+    time.sleep(seconds)
     try:
         with transaction(session_factory) as session:
             ACTIONS[action](session, lease.run_id)
