@@ -1,20 +1,16 @@
 """Every page in both looks: readable by assistive technology, within the policy, and no wider than the screen."""
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from studio import datasets, runs
-from studio.actors import LOCAL_ACTOR
-from studio.adapters import Adapter
-from studio.datasets import Receiver
+from studio import datasets
 from studio.db import transaction
-from studio.queue import SilentQueue
-from studio.runs import Point, Run, RunEvent, SampleAnswer
+from studio.runs import Run
 from tests.browser.live import LiveStudio, running_studio
+from tests.browser.rows import STEPS, adapter_of, import_numbers, make_run
 
 pytestmark = pytest.mark.browser
 
@@ -36,10 +32,14 @@ PAGES = (
     "/runs/{running}",
     "/runs/{succeeded}",
     "/runs/{failed}",
+    "/runs/{too_large}",
+    "/runs/{resumed}",
+    "/runs/{given_up}",
+    "/runs/{paused}",
     "/adapters",
     "/adapters/{adapter}",
+    "/system",
 )
-STEPS = 60
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +52,12 @@ def live(redis_url: str) -> Iterator[LiveStudio]:
 @pytest.fixture(scope="module")
 def ids(live: LiveStudio) -> dict[str, str]:
     """Ids of a dataset, an adapter, and a run in each state."""
-    dataset = _import_numbers(live, "Numbers", datasets.Split())
+    dataset = import_numbers(live, "Numbers", datasets.Split())
     found = {"dataset": dataset.id}
-    for status in ("failed", "succeeded", "running", "queued"):
-        found[status] = _make_run(live, dataset, status)
+    for state in ("failed", "succeeded", "running", "queued", "too_large", "resumed", "given_up", "paused"):
+        found[state] = make_run(live, dataset, state)
     with transaction(live.session_factory) as session:
-        adapter = _adapter(session.get_one(Run, found["succeeded"]))
+        adapter = adapter_of(session.get_one(Run, found["succeeded"]))
         session.add(adapter)
         session.flush()
         found["adapter"] = adapter.id
@@ -163,7 +163,7 @@ def test_the_split_follows_the_dataset_and_the_rest_of_the_form_stays(
     open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]
 ) -> None:
     split = datasets.Split(validation_fraction=0.2, test_fraction=0.3, seed=5)
-    version = _import_numbers(live, "Other numbers", split).latest.id
+    version = import_numbers(live, "Other numbers", split).latest.id
     page = open_page()
     page.goto(f"{live.url}/runs/new?dataset={ids['dataset']}")
     page.get_by_label("Batch size").fill("2")
@@ -245,64 +245,3 @@ def test_the_chosen_file_survives_the_question_for_columns(
 
     expect(page.get_by_role("heading", level=1)).to_have_text("table")
     expect(page.locator("#dataset-rows article")).to_have_count(6)
-
-
-def _import_numbers(live: LiveStudio, name: str, split: datasets.Split) -> datasets.Dataset:
-    lines = b"".join(b'{"prompt": "Say %d", "completion": "<b>It is %d</b>"}\n' % (n, n) for n in range(30))
-    with Receiver(live.settings.uploads_dir, "numbers.jsonl", 1 << 20) as receiver:
-        receiver.write(lines)
-        upload = receiver.finish()
-    with transaction(live.session_factory) as session:
-        return datasets.import_upload(session, LOCAL_ACTOR, upload, storage=live.storage, name=name, split=split)
-
-
-def _make_run(live: LiveStudio, dataset: datasets.Dataset, status: str) -> str:
-    version = dataset.latest
-    data = {"dataset_version_id": version.id, "sha256": version.sha256, "split": version.split}
-    spec = runs.validate_spec({"data": data, "hyperparameters": {"max_steps": STEPS}})
-    with transaction(live.session_factory) as session:
-        run = runs.launch(
-            session, LOCAL_ACTOR, spec, queue=SilentQueue(), settings=live.settings, name=f"A run that is {status}"
-        )
-        if status != "queued":
-            run.status, run.epoch, run.step, run.best_step = status, 1, STEPS, STEPS
-            run.phase = "training" if status == "running" else "done"
-            run.started_at = run.created_at
-            run.finished_at = run.created_at if status != "running" else None
-            run.failure_kind = "non_finite" if status == "failed" else None
-            session.add_all(_measured(run, status))
-        return run.id
-
-
-def _measured(run: Run, status: str) -> list[object]:
-    losses = [("train/loss", step, 3 * math.exp(-step / 30), "num") for step in range(1, STEPS + 1)]
-    rates = [("train/learning_rate", step, 1e-4, "num") for step in range(1, STEPS + 1)]
-    validations = [("eval/loss", step, 0.1 + 3 * math.exp(-step / 30), "num") for step in range(0, STEPS + 1, 20)]
-    broken = [("train/loss", STEPS + 1, None, "nan")] if status == "failed" else []
-    points: list[object] = [
-        Point(run_id=run.id, name=name, step=step, epoch=1, value=value, kind=kind, seq=100 + seq)
-        for seq, (name, step, value, kind) in enumerate([*losses, *rates, *validations, *broken])
-    ]
-    texts = {"prompt": "<b>Say 3</b>", "expected": "It is 3", "answer": "It is"}
-    answer = SampleAnswer(run_id=run.id, step=STEPS, position=0, epoch=1, row_number=3, **texts)
-    warning = RunEvent(run_id=run.id, seq=9000, epoch=1, kind="warning", message="2 rows were cut.")
-    return [*points, answer, warning]
-
-
-def _adapter(run: Run) -> Adapter:
-    return Adapter(
-        owner_id=LOCAL_ACTOR.id,
-        run_id=run.id,
-        name=run.name,
-        kind="adapter",
-        method=run.method,
-        base_model=run.base_model,
-        base_revision=None,
-        step=STEPS,
-        validation_loss=0.5,
-        trained_parameters=1000,
-        sha256="ab" * 32,
-        size_bytes=1_600_000,
-        storage_key="adapters/none.zip",
-        files=[{"name": "adapter_model.safetensors", "size_bytes": 1_590_000, "sha256": "cd" * 32}],
-    )
