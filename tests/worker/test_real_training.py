@@ -24,6 +24,7 @@ from studio.tables import metadata
 
 MakeRun = Callable[..., Run]
 QUICK = {"sample_prompts": 1, "sample_tokens": 4}
+A_HUNDRED = {"max_steps": 100, "batch_size": 2, "gradient_accumulation_steps": 1}
 FOR_EVER = {"max_steps": 1_000_000, "batch_size": 2, "gradient_accumulation_steps": 1}
 
 pytestmark = pytest.mark.training
@@ -54,6 +55,7 @@ def log(home: Path, engine: Engine, redis_url: str, base_folder: Path) -> Iterat
         "TUNEWRIGHT_DATA_DIR": str(home),
         "TUNEWRIGHT_REDIS_URL": redis_url,
         "TUNEWRIGHT_MODELS_ROOT": str(base_folder.parent),
+        "TUNEWRIGHT_CHECKPOINT_STEPS": "20",
         # A tiny model gains nothing from a second thread, and spinning threads starve each other on a busy machine.
         "OMP_NUM_THREADS": "1",
     }
@@ -122,24 +124,41 @@ def test_cancelling_frees_the_trainer_within_five_seconds(
     assert seconds < 5
 
 
-def test_a_killed_trainer_is_told_in_a_sentence(train: MakeRun, session_factory: SessionFactory, log: Path) -> None:
-    run = train(**FOR_EVER)
-    trainer = _await_training(session_factory, run, log)
+def test_a_run_whose_trainer_was_killed_ends_like_one_that_was_left_alone(
+    train: MakeRun, session_factory: SessionFactory, log: Path
+) -> None:
+    left_alone, hit = train(**A_HUNDRED), train(**A_HUNDRED)
+    _await(lambda: _read(session_factory, hit).checkpoint_step is not None, 180, log)
 
-    os.kill(trainer, signal.SIGKILL)
-    _await(lambda: _read(session_factory, run).is_over, 10, log)
+    os.kill(_trainer(hit, log), signal.SIGKILL)
+    _await(lambda: _read(session_factory, hit).is_over, 180, log)
 
-    ended = _read(session_factory, run)
-    assert (ended.status, ended.failure_kind) == ("failed", "killed")
-    assert re.match(r"The trainer was ended by signal 9 \(SIGKILL\) at step \d+\.", ended.failure_reason)
+    ended = _read(session_factory, hit)
+    assert (ended.status, ended.epoch, ended.resume_note) == ("succeeded", 2, "")
+    with reading(session_factory) as session:
+        adapter_files = [_weights(adapters.adapter_of_run(session, run)) for run in (left_alone, hit)]
+        for name in ("train/loss", "train/grad_norm", "train/learning_rate", "eval/loss"):
+            expected, found = (runs.read_series(session, run, name) for run in (left_alone, hit))
+            assert [(point.step, point.value) for point in found] == [(point.step, point.value) for point in expected]
+    assert adapter_files[0] == adapter_files[1]
+
+
+def _weights(adapter: adapters.Adapter | None) -> str:
+    """The SHA-256 of the adapter's weights."""
+    assert adapter is not None
+    (sha256,) = [file["sha256"] for file in adapter.files if file["name"] == "adapter_model.safetensors"]
+    return str(sha256)
 
 
 def _await_training(session_factory: SessionFactory, run: Run, log: Path) -> int:
     """The trainer's process, once it has made two steps."""
     _await(lambda: _read(session_factory, run).step >= 2, 180, log)
-    found = re.search(rf"{run.id}: the trainer is process (\d+)", log.read_text())
-    assert found
-    return int(found[1])
+    return _trainer(run, log)
+
+
+def _trainer(run: Run, log: Path) -> int:
+    """The process of a run's newest trainer."""
+    return int(re.findall(rf"{run.id}: the trainer is process (\d+)", log.read_text())[-1])
 
 
 def _read(session_factory: SessionFactory, run: Run) -> Run:
