@@ -67,8 +67,8 @@ class Feed:
         steps = range(first, self._step + 1)
         events = [Measured(step=step, values={"train/loss": 1 / step}) for step in steps]
         with transaction(self._factory) as session:
-            messages = runs.record(session, self._lease, [*events, Progressed(step=self._step, total_steps=10**6)])
-        self._wire.publish(self.run_id, messages)
+            runs.record(session, self._lease, [*events, Progressed(step=self._step, total_steps=10**6)])
+        self._wire.poke(self.run_id)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from studio import runs
 from studio.db import DATABASE_AWAY, SessionFactory, transaction
 from studio.presence import dead_owners
 from studio.queue import GPU_QUEUE, Queue, canary_queue
-from studio.wire import Wire, WireMessage
+from studio.wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Housekeeping:
         self.is_database_away = False
         for run_id in touched:
             log.warning("%s: its worker is gone; the run was taken back.", run_id)
-            self._wire.publish(run_id, [WireMessage("changed", {})])
+            self._wire.poke(run_id)
         for owner in dead:
             log.warning("Worker %s is dead.", owner)
             self._wire.forget_queue(canary_queue(owner))

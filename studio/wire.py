@@ -1,8 +1,6 @@
 """The wire: what goes through Redis. Losing it loses liveness, nothing else."""
 
-import json
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -12,7 +10,8 @@ from redis.retry import Retry
 log = logging.getLogger(__name__)
 
 PREFIX = "tunewright:"
-STREAM_LENGTH = 20_000
+# Who misses one looks by itself two seconds later.
+POKES_KEPT = 100
 STREAM_LIFETIME_SECONDS = 24 * 3600
 
 
@@ -36,20 +35,8 @@ def worker_key(owner: str) -> str:
     return f"{PREFIX}worker:{owner}"
 
 
-@dataclass(frozen=True, slots=True)
-class WireMessage:
-    """One entry of a run's stream; `kind` is `points`, `changed`, or `done` after the run's end."""
-
-    kind: str
-    payload: Any
-
-    def fields(self) -> dict[str, str]:
-        """The entry as Redis keeps it."""
-        return {"kind": self.kind, "payload": json.dumps(self.payload, allow_nan=False)}
-
-
 class Wire:
-    """Adds to streams; every failure is logged once and swallowed."""
+    """Pokes those who watch, and reads what Celery leaves; every failure is logged once and swallowed."""
 
     def __init__(self, url: str) -> None:
         # No retries: redis-py's three would hold a page up for seconds whenever Redis is down.
@@ -62,12 +49,11 @@ class Wire:
         )
         self._down = False
 
-    def publish(self, run_id: str, messages: list[WireMessage]) -> None:
-        """Append messages to the run's stream, oldest first."""
+    def poke(self, run_id: str) -> None:
+        """Say that there is something new in a run; what it is, SQL tells."""
         try:
             with self._redis.pipeline(transaction=False) as pipe:
-                for message in messages:
-                    pipe.xadd(stream_key(run_id), message.fields(), maxlen=STREAM_LENGTH, approximate=True)  # type: ignore[arg-type]
+                pipe.xadd(stream_key(run_id), {"kind": "changed"}, maxlen=POKES_KEPT, approximate=True)
                 pipe.expire(stream_key(run_id), STREAM_LIFETIME_SECONDS)
                 pipe.execute()
             self._answers()

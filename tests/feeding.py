@@ -38,9 +38,9 @@ class Feed:
     def record(self, *events: Event, is_heard: bool = True) -> None:
         """Store events as one batch, then poke."""
         with transaction(self._session_factory) as session:
-            messages = runs.record(session, self.lease, events)
+            runs.record(session, self.lease, events)
         if self._wire and is_heard:
-            self._wire.publish(self.run_id, messages)
+            self._wire.poke(self.run_id)
 
     def measure(self, steps: Sequence[int], name: str = "train/loss", *, is_heard: bool = True) -> None:
         """One metric at these steps, as one batch."""

@@ -10,7 +10,6 @@ from studio.errors import StorageFull
 from studio.runs import Run
 from studio.runs.events import Exported
 from studio.runs.protocol import has_progressed
-from studio.wire import WireMessage
 from worker.bench import Bench
 from worker.keeper import Ending
 from worker.outcome import Cancel, Crash, Drop, Fail, Finish, HandBack, Outcome, Wait
@@ -30,8 +29,7 @@ def close(bench: Bench, lease: runs.Lease, writer: Writer, outcome: Outcome) -> 
     except Unwritten:
         ended = "not written, for the database is away: the lease runs out and the run goes on from its checkpoint"
     log.info("%s: attempt %d ended: %s", lease.run_id, lease.epoch, ended)
-    is_over = ended.startswith(("succeeded", "failed", "cancelled"))
-    writer.publish(WireMessage("changed", {}), *([WireMessage("done", {})] if is_over else []))
+    writer.poke()
     shutil.rmtree(runs.attempt_folder(bench.settings.runs_dir, lease.run_id, lease.epoch) / "export", True)
     prune(bench, lease.run_id)
 

@@ -1,4 +1,4 @@
-"""Writes of one attempt into SQL, which outlive a database that is away; what was written is told on the wire."""
+"""Writes of one attempt into SQL, which outlive a database that is away; those who watch are poked."""
 
 import logging
 import time
@@ -11,7 +11,6 @@ from studio import runs
 from studio.db import DATABASE_AWAY, transaction
 from studio.runs import Event
 from studio.runs.events import Checkpointed
-from studio.wire import WireMessage
 from worker.bench import Bench
 from worker.keeper import Keeper
 
@@ -71,17 +70,16 @@ class Writer:
         while not self.offer([]):
             self._wait(None)
 
-    def publish(self, *messages: WireMessage) -> None:
-        """Tell the run's viewers."""
-        self._bench.wire.publish(self._lease.run_id, list(messages))
+    def poke(self) -> None:
+        """Let the run's viewers look."""
+        self._bench.wire.poke(self._lease.run_id)
 
     def _record(self) -> None:
         with transaction(self._bench.session_factory) as session:
-            messages = runs.record(session, self._lease, self._waiting)
+            runs.record(session, self._lease, self._waiting)
         has_checkpoint = any(isinstance(event, Checkpointed) for event in self._waiting)
         self._waiting = []
-        if messages:
-            self.publish(*messages)
+        self.poke()
         if has_checkpoint:
             prune(self._bench, self._lease.run_id)
 

@@ -21,7 +21,7 @@ from app.live.streams import Streams
 from studio import runs
 from studio.db import on_commit
 from studio.errors import Unavailable
-from studio.wire import Wire, WireMessage
+from studio.wire import Wire
 
 __all__ = ["EventStream", "Streams", "announce", "router"]
 
@@ -92,10 +92,7 @@ def stream(
 
 def announce(session: Session, wire: Wire, run: runs.Run) -> None:
     """Tell all who watch, after the commit, that a person changed the run."""
-    messages = [WireMessage("changed", {})]
-    if run.is_over:
-        messages.append(WireMessage("done", {}))
-    on_commit(session, lambda: wire.publish(run.id, messages))
+    on_commit(session, lambda: wire.poke(run.id))
 
 
 def _number_of(cursor: str) -> int | None:

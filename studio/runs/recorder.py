@@ -1,4 +1,4 @@
-"""Writes what the trainer said into SQL, behind the fence, exactly once; returns what goes on the wire afterwards."""
+"""Writes what the trainer said into SQL, behind the fence, exactly once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,14 +25,13 @@ from studio.runs.events import (
 from studio.runs.lease import fence
 from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer
 from studio.runs.protocol import RULES, Lease, Rules
-from studio.wire import WireMessage
 
 _LAST = {"train/loss": "last_train_loss", "eval/loss": "last_validation_loss"}
 _STATUS_OF_PHASE = {"training": "running", "evaluating": "running", "exporting": "finalizing"}
 
 
-def record(session: Session, lease: Lease, events: Sequence[Event], *, rules: Rules = RULES) -> list[WireMessage]:
-    """Store a batch; the caller commits, then publishes what is returned. Raises LeaseLost when fenced off.
+def record(session: Session, lease: Lease, events: Sequence[Event], *, rules: Rules = RULES) -> None:
+    """Store a batch; the caller commits, then pokes those who watch. Raises LeaseLost when fenced off.
 
     A checkpoint becomes the committed one together with the metrics up to its step.
     """
@@ -58,7 +57,6 @@ def record(session: Session, lease: Lease, events: Sequence[Event], *, rules: Ru
     _insert_new(session, SampleAnswer, answers)
     _insert_new(session, Checkpoint, [_checkpoint_row(lease, e) for e in events if isinstance(e, Checkpointed)])
     _keep_first_validation_loss(session, lease, points)
-    return _messages(points, changed=bool(changes or notes or answers))
 
 
 def _new_notes(session: Session, lease: Lease, notes: list[Noted]) -> list[Noted]:
@@ -144,13 +142,3 @@ def _keep_first_validation_loss(session: Session, lease: Lease, points: list[dic
         .values(initial_validation_loss=first)
         .execution_options(synchronize_session=False)
     )
-
-
-def _messages(points: list[dict[str, Any]], *, changed: bool) -> list[WireMessage]:
-    messages = []
-    if points:
-        payload = [[row["name"], row["step"], row["value"], row["kind"]] for row in points]
-        messages.append(WireMessage("points", payload))
-    if changed:
-        messages.append(WireMessage("changed", {}))
-    return messages
