@@ -10,10 +10,9 @@ from sqlalchemy import select
 from studio import runs
 from studio.actors import LOCAL_ACTOR, Actor
 from studio.db import SessionFactory, reading, transaction
-from studio.errors import Conflict, InvalidInput, NotFound
+from studio.errors import Conflict, NotFound
 from studio.queue import SilentQueue
 from studio.runs import Run
-from studio.runs.lifecycle import next_name
 from studio.settings import Settings
 from tests.runs.states import STEP, claimed, in_state, trained
 
@@ -270,25 +269,6 @@ def test_a_copy_stands_in_for_a_link_where_links_are_not_possible(
     assert runs.verify_folder(runs.checkpoint_folder(settings.runs_dir, made.id, 0, STEP)).facts == {"step": STEP}
 
 
-def test_running_again_takes_the_spec_or_a_suggestion_of_it(
-    session_factory: SessionFactory, ended: Callable[..., Run], queue: Counted, settings: Settings
-) -> None:
-    parent = ended()
-
-    def _again(**options: str) -> Run:
-        with transaction(session_factory) as session:
-            return runs.run_again(session, LOCAL_ACTOR, parent.id, queue=queue, settings=settings, **options)
-
-    same, smaller = _again(idempotency_key="k1"), _again(suggestion="batch")
-
-    assert (same.spec, same.parent_run_id, same.checkpoint_step) == (parent.spec, parent.id, None)
-    assert _again(idempotency_key="k1").id == same.id
-    assert smaller.run_spec.hyperparameters.batch_size == 2
-    assert smaller.run_spec.hyperparameters.effective_batch == 16
-    with pytest.raises(InvalidInput, match="no such suggestion"):
-        _again(suggestion="magic")
-
-
 def test_another_person_goes_on_from_nothing(
     session_factory: SessionFactory, ended: Callable[..., Run], queue: Counted, settings: Settings
 ) -> None:
@@ -299,11 +279,6 @@ def test_another_person_goes_on_from_nothing(
             verb(session_factory, stranger, parent.id, queue=queue, settings=settings)
     with pytest.raises(NotFound), transaction(session_factory) as session:
         runs.run_again(session, stranger, parent.id, queue=queue, settings=settings)
-
-
-def test_names_count_on() -> None:
-    assert [next_name("Demo"), next_name("Demo (2)"), next_name("A (b)")] == ["Demo (2)", "Demo (3)", "A (b) (2)"]
-    assert len(next_name("x" * 200)) <= 200
 
 
 def _flip_a_bit(path: Path) -> None:
