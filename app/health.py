@@ -2,7 +2,7 @@
 
 import os
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse
@@ -13,10 +13,23 @@ from studio.db import reading
 router = APIRouter(include_in_schema=False)
 
 
+# Rounds are made every ten seconds; behind this nobody takes back runs of dead workers or sends hints again.
+LATE_SECONDS = 60.0
+
+
 @router.get("/healthz")
-async def live() -> JSONResponse:
-    """The process answers; nothing else is asked."""
+async def live(request: Request) -> JSONResponse:
+    """The process answers, and says whether its housekeeping still makes its rounds; nothing else is asked."""
+    age = housekeeping_age(request)
+    if age is not None and age > LATE_SECONDS:
+        return JSONResponse({"status": "degraded", "reason": f"Housekeeping made no round for {age:.0f} seconds."})
     return JSONResponse({"status": "ok"})
+
+
+def housekeeping_age(request: Request) -> float | None:
+    """Seconds since the last round of this process; None where it makes none."""
+    housekeeping = getattr(request.app.state, "housekeeping", None)
+    return housekeeping.last_tick_age() if housekeeping is not None else None
 
 
 @router.get("/readyz")

@@ -17,6 +17,7 @@ from app.limits import UPLOAD_SLACK_BYTES, BodyLimit
 from app.security import HostCheck, OriginCheck, ResponseHeaders
 from studio.datasets import discard_leftovers
 from studio.db import make_engine, make_session_factory
+from studio.house import UsageMeter
 from studio.queue import CeleryQueue, SilentQueue
 from studio.settings import Settings
 from studio.storage import LocalStorage
@@ -59,6 +60,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.state.services = made
     app.state.streams = streams
     app.state.housekeeping = housekeeper
+    app.state.usage = UsageMeter(settings, made.session_factory)
     errors.install(app)
     app.mount("/static", _StaticFiles(directory=str(resources.files("app") / "static"), check_dir=False))
     app.include_router(health.router)

@@ -101,10 +101,10 @@ def backup(
     target: Annotated[Path, typer.Argument(help="A new folder, or a new file that ends in .tar.")],
 ) -> None:
     """Copy the database and every file that it names, while the studio runs; 1 when some were damaged already."""
-    from studio import house
+    from studio import copies, house
 
     with house.open_house(Settings()) as opened:
-        made = house.back_up(opened, target.absolute(), say=_say)
+        made = copies.back_up(opened, target.absolute(), say=_say)
     if made.missing:
         sys.exit(1)
 
@@ -115,9 +115,9 @@ def restore(
     force: Annotated[bool, typer.Option("--force", help="Put aside what the data folder holds.")] = False,
 ) -> None:
     """Put a backup into an empty data folder and migrate it. Stop the studio before."""
-    from studio import house
+    from studio import copies
 
-    house.restore(Settings(), source.absolute(), force=force, say=_say)
+    copies.restore(Settings(), source.absolute(), force=force, say=_say)
 
 
 @app.command()

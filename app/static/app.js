@@ -1,4 +1,5 @@
-// What HTML cannot do by itself: copying, a drop zone, tabs, and opening every advanced part at once.
+// What HTML cannot do by itself: copying, a drop zone, tabs, opening every advanced part at once, and letting hidden
+// pages rest.
 
 function copying() {
   document.addEventListener("click", async (event) => {
@@ -74,7 +75,14 @@ function valueOf(input) {
   return input.type === "checkbox" ? String(input.checked) : input.value;
 }
 
+function resting() {
+  document.addEventListener("htmx:before:request", (event) => {
+    if (document.hidden && event.target.matches?.("[data-while-visible]")) event.preventDefault();
+  });
+}
+
 copying();
+resting();
 dropping();
 tabs();
 advanced();

@@ -1,23 +1,27 @@
-"""Keeping house: whether rows and files fit each other, copies for bad days, and what can go."""
+"""Keeping house: who works and what waits, what the disk holds, whether rows and files fit each other, what can go."""
 
-from studio.house.backup import back_up
 from studio.house.findings import Finding, House, open_house
 from studio.house.fsck import LastCheck, check, examine, last_check, note_check
-from studio.house.restore import restore
+from studio.house.overview import QueueSight, WorkerSight, list_workers, read_queue
 from studio.house.sweep import SWEEP_SECONDS, Swept, sweep
+from studio.house.usage import Usage, UsageMeter
 
 __all__ = [
     "SWEEP_SECONDS",
     "Finding",
     "House",
     "LastCheck",
+    "QueueSight",
     "Swept",
-    "back_up",
+    "Usage",
+    "UsageMeter",
+    "WorkerSight",
     "check",
     "examine",
     "last_check",
+    "list_workers",
     "note_check",
     "open_house",
-    "restore",
+    "read_queue",
     "sweep",
 ]

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import migrate
 from studio.db import SessionFactory, make_engine, make_session_factory
 from studio.errors import StartupError
 from studio.settings import Settings
@@ -38,6 +37,9 @@ class Finding:
 @contextmanager
 def open_house(settings: Settings) -> Iterator[House]:
     """The house of these settings; raises StartupError unless its database has the newest schema."""
+    # Alembic takes 10 MB, and the website imports this module.
+    from studio import migrate
+
     found = migrate.current(settings.sqlalchemy_url)
     if found != migrate.newest():
         said = "There is no database yet" if found is None else "The database has another schema than this version"

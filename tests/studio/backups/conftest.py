@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from studio import house, migrate
+from studio import copies, migrate
 from studio.adapters import Adapter
+from studio.copies.catalogue import catalogue_sha256
 from studio.db import SessionFactory, make_engine, make_session_factory
 from studio.house import House
-from studio.house.catalogue import catalogue_sha256
 from studio.settings import Settings
 
 MakeUrl = Callable[[str], str]
@@ -74,7 +74,7 @@ def backed_up(home: House, adapter: Adapter, save: Callable[[int], Path], tmp_pa
     (folder / "trainer.log").write_text("step 20\n")
 
     def _back_up(name: str) -> Path:
-        assert house.back_up(home, tmp_path / name, say=lambda _: None).missing == ()
+        assert copies.back_up(home, tmp_path / name, say=lambda _: None).missing == ()
         return tmp_path / name
 
     return _back_up

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from studio import house, runs
+from studio import copies, house, runs
 from studio.adapters import Adapter
 from studio.db import reading, transaction
 from studio.errors import Conflict, StartupError
@@ -28,7 +28,7 @@ def test_a_backup_restored_into_an_empty_box_is_the_same(
     before = catalogue(home.settings)
     said: list[str] = []
 
-    house.restore(elsewhere, backed_up(name), force=False, say=said.append)
+    copies.restore(elsewhere, backed_up(name), force=False, say=said.append)
 
     assert catalogue(elsewhere) == before
     assert f"Catalogue: {before}" in said
@@ -42,7 +42,7 @@ def test_a_backup_restored_into_an_empty_box_is_the_same(
 def test_a_run_that_was_under_way_goes_on_from_its_checkpoint_after_the_restoration(
     backed_up: Callable[[str], Path], elsewhere: Settings, lease: Lease
 ) -> None:
-    house.restore(elsewhere, backed_up("backup"), force=False, say=lambda _: None)
+    copies.restore(elsewhere, backed_up("backup"), force=False, say=lambda _: None)
 
     with house.open_house(elsewhere) as restored:
         with transaction(restored.session_factory) as session:
@@ -74,8 +74,8 @@ def test_what_changes_while_it_is_copied_is_in_the_backup_as_a_whole_or_not_at_a
 
     busy = House(home.settings, home.session_factory, Busy(home.settings.storage_dir))
 
-    manifest = house.back_up(busy, tmp_path / "busy", say=lambda _: None)
-    house.restore(elsewhere, tmp_path / "busy", force=False, say=lambda _: None)
+    manifest = copies.back_up(busy, tmp_path / "busy", say=lambda _: None)
+    copies.restore(elsewhere, tmp_path / "busy", force=False, say=lambda _: None)
 
     assert manifest.missing == ()
     with house.open_house(elsewhere) as restored:
@@ -93,8 +93,8 @@ def test_what_was_damaged_before_is_told_and_left_out(
     path.write_bytes(b"x" + path.read_bytes()[1:])
     said: list[str] = []
 
-    manifest = house.back_up(home, tmp_path / "backup", say=said.append)
-    house.restore(elsewhere, tmp_path / "backup", force=False, say=said.append)
+    manifest = copies.back_up(home, tmp_path / "backup", say=said.append)
+    copies.restore(elsewhere, tmp_path / "backup", force=False, say=said.append)
 
     assert len(manifest.missing) == 2
     assert "The archive of adapter “An adapter” is damaged and not in the backup." in said
@@ -106,7 +106,7 @@ def test_a_backup_never_overwrites(home: House, backed_up: Callable[[str], Path]
     made = backed_up("backup")
 
     with pytest.raises(Conflict, match="is there already"):
-        house.back_up(home, made, say=lambda _: None)
+        copies.back_up(home, made, say=lambda _: None)
     assert not list(tmp_path.glob(".*"))
 
 
@@ -116,12 +116,12 @@ def test_without_pg_dump_or_with_an_old_one_it_says_what_to_install(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StartupError, match="pg_dump is not there"):
-        house.back_up(home, tmp_path / "backup", say=lambda _: None)
+        copies.back_up(home, tmp_path / "backup", say=lambda _: None)
 
     (tmp_path / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6'\n")
     (tmp_path / "pg_dump").chmod(0o755)
     with pytest.raises(StartupError, match="older than the server"):
-        house.back_up(home, tmp_path / "backup", say=lambda _: None)
+        copies.back_up(home, tmp_path / "backup", say=lambda _: None)
 
 
 def test_the_commands_print_the_samecatalogue(tmp_path: Path) -> None:

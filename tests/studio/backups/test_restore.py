@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from studio import house, migrate
+from studio import copies, house, migrate
 from studio.adapters import Adapter
+from studio.copies.catalogue import catalogue_sha256
+from studio.copies.snapshot import reading_copy
 from studio.db import reading, transaction
 from studio.errors import Conflict, InvalidInput
 from studio.house import House
-from studio.house.catalogue import catalogue_sha256
-from studio.house.snapshot import reading_copy
 from studio.runs import Run
 from studio.settings import Settings
 from tests.studio.backups.conftest import catalogue
@@ -38,7 +38,7 @@ def test_a_damaged_backup_restores_nothing(backed_up: Callable[[str], Path], els
         place = 0 if source.is_dir() else places[number]
         victim.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(InvalidInput, match="The backup is damaged"):
-            house.restore(elsewhere, source, force=False, say=lambda _: None)
+            copies.restore(elsewhere, source, force=False, say=lambda _: None)
         victim.write_bytes(content)
     left = {path.name for path in elsewhere.data_dir.iterdir()}
     assert left <= {"lock", "logs"}
@@ -56,7 +56,7 @@ def test_a_backup_that_was_cut_short_is_none(backed_up: Callable[[str], Path], e
         (folder / "nothing.tar", "There is no"),
     ):
         with pytest.raises(InvalidInput, match=said):
-            house.restore(elsewhere, source, force=False, say=lambda _: None)
+            copies.restore(elsewhere, source, force=False, say=lambda _: None)
 
 
 @on_sqlite
@@ -70,7 +70,7 @@ def test_names_that_lead_out_of_the_folder_are_refused(
     path.write_text(json.dumps(manifest))
 
     with pytest.raises(InvalidInput, match="cannot be read"):
-        house.restore(elsewhere, path.parent, force=False, say=lambda _: None)
+        copies.restore(elsewhere, path.parent, force=False, say=lambda _: None)
 
 
 def test_a_box_that_is_not_empty_is_refused_and_put_aside_when_forced(
@@ -82,9 +82,9 @@ def test_a_box_that_is_not_empty_is_refused_and_put_aside_when_forced(
         session.get_one(Run, adapter.run_id).name = "Changed"
 
     with pytest.raises(Conflict, match="not empty"):
-        house.restore(home.settings, source, force=False, say=lambda _: None)
+        copies.restore(home.settings, source, force=False, say=lambda _: None)
     home.session_factory.kw["bind"].dispose()
-    house.restore(home.settings, source, force=True, say=lambda _: None)
+    copies.restore(home.settings, source, force=True, say=lambda _: None)
 
     assert catalogue(home.settings) == before
     aside = next(home.settings.data_dir.glob("replaced-*"))
@@ -109,7 +109,7 @@ def test_an_older_schema_is_migrated(backed_up: Callable[[str], Path], elsewhere
     (folder / "manifest.json").write_text(json.dumps(manifest))
     said: list[str] = []
 
-    house.restore(elsewhere, folder, force=False, say=said.append)
+    copies.restore(elsewhere, folder, force=False, say=said.append)
 
     assert f"The database was migrated from schema 0001 to {migrate.newest()}." in said
     with house.open_house(elsewhere) as restored, reading(restored.session_factory) as session:
@@ -126,4 +126,4 @@ def test_a_newer_schema_or_another_kind_of_database_is_refused(
     for change, said in (({"revision": "9999"}, "does not know"), ({"dialect": "postgresql"}, "another kind")):
         path.write_text(json.dumps(manifest | change))
         with pytest.raises((Conflict, InvalidInput), match=said):
-            house.restore(elsewhere, path.parent, force=False, say=lambda _: None)
+            copies.restore(elsewhere, path.parent, force=False, say=lambda _: None)

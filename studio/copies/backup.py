@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from studio import runs
+from studio.copies.boxes import Box, new_box
+from studio.copies.manifests import DATABASE_NAMES, BackupManifest, Entry
+from studio.copies.snapshot import Snapshot, take_snapshot
 from studio.db import reading, utc_now
 from studio.errors import Conflict, NotFound
-from studio.house.boxes import Box, new_box
 from studio.house.findings import House
-from studio.house.manifests import DATABASE_NAMES, BackupManifest, Entry
 from studio.house.references import NamedCheckpoint, NamedFile, is_named, named_checkpoints
-from studio.house.snapshot import Snapshot, take_snapshot
 from studio.runs.folders import LOG_FILE
 from studio.runs.manifest import MANIFEST_FILE
 from studio.storage import fsync_file

@@ -9,13 +9,13 @@ from sqlalchemy import inspect
 from sqlalchemy.engine import make_url
 
 from studio import data_folder, migrate
+from studio.copies import postgresql
+from studio.copies.catalogue import catalogue_sha256
+from studio.copies.manifests import BackupManifest
+from studio.copies.opened import OpenBackup, open_backup
+from studio.copies.snapshot import reading_copy
 from studio.db import make_engine, utc_now
 from studio.errors import Conflict, InvalidInput, StorageFull
-from studio.house import postgresql
-from studio.house.catalogue import catalogue_sha256
-from studio.house.manifests import BackupManifest
-from studio.house.opened import OpenBackup, open_backup
-from studio.house.snapshot import reading_copy
 from studio.settings import Settings
 from studio.storage import disk_space_told, free_bytes, fsync_dir
 

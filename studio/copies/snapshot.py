@@ -10,8 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.orm import Session
 
-from studio.house import postgresql
-from studio.house.catalogue import catalogue_sha256
+from studio.copies import postgresql
+from studio.copies.catalogue import catalogue_sha256
 from studio.house.findings import House
 from studio.house.references import NamedCheckpoint, NamedFile, named_checkpoints, named_files
 

@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from studio.copies.boxes import PIECE_BYTES, Hashed
+from studio.copies.manifests import MANIFEST_NAME, BackupManifest, Entry
 from studio.errors import InvalidInput
-from studio.house.boxes import PIECE_BYTES, Hashed
-from studio.house.manifests import MANIFEST_NAME, BackupManifest, Entry
 from studio.storage import fsync_file, make_folders
 
 # A manifest of a million files has about 200 MB; more is no manifest.

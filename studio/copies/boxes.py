@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from studio.copies.manifests import MANIFEST_NAME, BackupManifest, Entry
 from studio.errors import Conflict
-from studio.house.manifests import MANIFEST_NAME, BackupManifest, Entry
 from studio.storage import disk_space_told, fsync_dir, make_folders
 
 PIECE_BYTES = 1 << 20
