@@ -81,7 +81,7 @@ def test_stopping_keeps_what_was_trained(launched: Page, live: LiveStudio) -> No
     assert 0 < _read(live, _run_id(launched)).step < 300
 
 
-def test_a_cancelled_run_goes_on_from_its_checkpoint_as_a_new_one(launched: Page, live: LiveStudio) -> None:
+def test_a_cancelled_run_goes_on_or_is_kept_from_its_checkpoint_as_a_new_one(launched: Page, live: LiveStudio) -> None:
     page, dialog = launched, launched.get_by_role("dialog", name="Cancel this run?")
     page.get_by_role("button", name="Cancel run").click()
     expect(dialog).to_contain_text(
@@ -104,6 +104,14 @@ def test_a_cancelled_run_goes_on_from_its_checkpoint_as_a_new_one(launched: Page
     expect(_status(page)).to_contain_text("Finished", timeout=MINUTE)
     expect(page.locator("#loss-chart")).to_have_attribute("data-points", "300 0")
     assert _read(live, _run_id(page)).parent_run_id == cancelled
+
+    page.goto(f"{live.url}/runs/{cancelled}")
+    page.get_by_role("button", name=f"Keep step {step}").click()
+
+    page.wait_for_url(lambda url: cancelled not in url)
+    expect(_status(page)).to_contain_text("Finished", timeout=MINUTE)
+    expect(page.get_by_role("link", name="Download adapter")).to_be_visible()
+    assert _read(live, _run_id(page)).step == step
 
 
 def test_who_clicks_too_late_is_told(launched: Page, live: LiveStudio, complaints: list[str]) -> None:
