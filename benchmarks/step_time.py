@@ -55,20 +55,22 @@ def time_studio(base: Path, steps: int) -> list[float]:
     from studio.runs.events import Progressed
     from worker import train
     from worker.event_log import EventLog
+    from worker.leaving import Orders
 
     times: list[float] = []
 
     class Timed(EventLog):
-        def emit(self, event: Any) -> None:
-            super().emit(event)
-            if isinstance(event, Progressed):
+        def emit(self, *events: Any) -> None:
+            super().emit(*events)
+            if any(isinstance(event, Progressed) for event in events):
                 times.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = Path(name) / "attempt-1"
+        folder.mkdir()
         assignment = _assignment(folder, base, steps)
-        with Timed(folder / "events.jsonl") as events:
-            train.train(assignment, folder, events)
+        with Orders() as orders, Timed(folder / "events.jsonl") as events:
+            train.train(assignment, folder, events, orders)
     return [after - before for before, after in pairwise(times)]
 
 
@@ -81,7 +83,7 @@ def time_bare(base: Path, steps: int) -> list[float]:
 
     from worker.data import prepare_data
     from worker.model import load_tokenizer
-    from worker.train import as_dataset
+    from worker.prepared import open_rows
 
     times: list[float] = []
 
@@ -93,7 +95,7 @@ def time_bare(base: Path, steps: int) -> list[float]:
     with tempfile.TemporaryDirectory() as name:
         assignment = _assignment(Path(name), base, steps)
         tokenizer = load_tokenizer(base)
-        data = prepare_data(assignment, tokenizer, MAX_LENGTH)
+        rows = open_rows(Path(name), lambda: prepare_data(assignment, tokenizer, MAX_LENGTH), None)
         quantized = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
@@ -122,7 +124,7 @@ def time_bare(base: Path, steps: int) -> list[float]:
         trainer = SFTTrainer(
             model=get_peft_model(model, lora),
             args=config,
-            train_dataset=as_dataset(data.train),
+            train_dataset=rows.train,
             processing_class=tokenizer,
             callbacks=[Clock()],
         )

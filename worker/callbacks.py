@@ -25,7 +25,7 @@ TRAIN_METRICS = {
 }
 
 
-class Reporter(TrainerCallback):  # type: ignore[misc]
+class Reporter(TrainerCallback):
     """Tells metrics, holds the pace of a run and its best evaluation; `report` is all that it must remember."""
 
     def __init__(

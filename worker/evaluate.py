@@ -84,7 +84,7 @@ def answer_samples(
     ]
 
 
-class _Between(StoppingCriteria):  # type: ignore[misc]
+class _Between(StoppingCriteria):
     """Calls something after each token, and stops nothing."""
 
     def __init__(self, between: Callable[[], None]) -> None:

@@ -91,6 +91,7 @@ class Threads:
         self._retry_seconds = self.FIRST_RETRY_SECONDS
         self._retry_at = 0.0
         self.count = self.wanted = count or cores
+        self._watched = self._worked = 0.0
         self.settle()
 
     def watch(self, *, busy: int | None = None) -> None:

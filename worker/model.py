@@ -173,7 +173,7 @@ def copy_start(model: Any) -> Weights | None:
     return {name: tensor.detach().cpu().clone() for name, tensor in start.items()}
 
 
-def repeat_start(model: PeftModel, start: Weights, initialisation: str) -> None:
+def repeat_start(model: Any, start: Weights, initialisation: str) -> None:
     """Take a known start out of the base weights in peft's own arithmetic: W - s B0 A0, in float32.
 
     A start is the outcome of a singular value decomposition, whose bits (and signs) differ between machines and even

@@ -33,7 +33,7 @@ class Saved:
     state: State
 
 
-class Beginning(TrainerCallback):  # type: ignore[misc]
+class Beginning(TrainerCallback):
     """What happens once optimizer and scheduler are there and before the first step."""
 
     def __init__(

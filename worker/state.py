@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 STATE_FILE = "state.json"
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 
 class _Part(BaseModel):

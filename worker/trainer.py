@@ -145,7 +145,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         )
 
 
-class BeginStep(TrainerCallback):  # type: ignore[misc]
+class BeginStep(TrainerCallback):
     """Tells the trainer when a step begins: only callbacks hear of it."""
 
     def __init__(self, begin: Callable[[], None]) -> None:
