@@ -212,7 +212,7 @@ def test_a_run_waits_in_vain_without_a_worker_and_says_so(
     assert "No worker is running" not in client.get(f"/runs/{run.id}").text
 
 
-@pytest.mark.parametrize("note", ["", "another GPU"])
+@pytest.mark.parametrize("note", ["", "Resumed with another device; not bit-exact."])
 def test_a_resumed_run_says_whether_to_the_same_bits(
     client: TestClient,
     make_run: MakeRun,
@@ -228,7 +228,7 @@ def test_a_resumed_run_says_whether_to_the_same_bits(
     in_state(session_factory, run, "running")
 
     page = client.get(f"/runs/{run.id}").text
-    assert ("Resumed, not bit-exact: another GPU" if note else "Resumed to the same bits") in page
+    assert f"</svg>{note or 'Resumed to the same bits.'}</span>" in page
     assert "Attempt 2: The studio was stopped." in page
 
 

@@ -13,7 +13,7 @@ from tests.browser.live import LiveStudio
 
 STEPS = 60
 _SAVED = {"checkpoint_step": STEPS, "checkpoint_epoch": 1}
-_NOTE = "the GPU is another one"
+_NOTE = "Resumed with another device, GPU driver; not bit-exact."
 # The status behind a state, and columns that make it that state.
 _OTHER: dict[str, tuple[str, dict[str, object]]] = {
     "too_large": ("failed", {"failure_kind": "oom_gpu", "failure_reason": "2 GiB were asked for.", **_SAVED}),
