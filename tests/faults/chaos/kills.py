@@ -19,7 +19,7 @@ _EARLY_SHARE = 0.35
 # Beyond the figures that are asserted over all faults, so that a slow recovery is measured and not cut off.
 _PATIENCE_SECONDS = 180.0
 
-# Kills something of the attempt and returns all processes that must be gone.
+# Kills something of the attempt and returns all processes that have to follow.
 Kill = Callable[[Home, Run, int], set[int]]
 
 
@@ -104,8 +104,9 @@ class _Hunt:
     def _hit(self, run: Run, trainer: int, moment: str, attempt: Attempt) -> None:
         fault = Fault(self._kind, moment, run.id, run.epoch, attempt.phase, attempt.step)
         struck_at = time.time()
-        must_go = self._kill(self._home, run, trainer)
-        fault.seconds["gone"] = seconds_until(lambda: not alive(must_go), _PATIENCE_SECONDS, "its processes are gone")
+        followers = self._kill(self._home, run, trainer)
+        fault.seconds["gone"] = seconds_until(lambda: not alive([trainer]), _PATIENCE_SECONDS, "the trainer is gone")
+        fault.seconds["all_gone"] = seconds_until(lambda: not alive(followers), _PATIENCE_SECONDS, "all are gone")
         fault.facts["cut_checkpoints"] = len(attempt.partial_checkpoints)
         self._home.replace_dead()
         self._requeue(fault, struck_at)

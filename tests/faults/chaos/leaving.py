@@ -9,7 +9,7 @@ from studio.runs import Run
 from tests.faults.chaos.home import ROOT, Home
 from tests.faults.chaos.ledger import Ledger
 from tests.faults.chaos.moments import Attempt, await_moment
-from tests.faults.chaos.processes import alive, await_that, family
+from tests.faults.chaos.processes import alive, await_that, family, seconds_until
 from tests.faults.chaos.report import Fault, Report
 from tests.worker.hub import Hub
 
@@ -51,7 +51,8 @@ def _leave_in(home: Home, ledger: Ledger, hub: Hub, phase: str, rng: random.Rand
     holder.ask_to_leave()
     fault.expect("exit_code", holder.await_end(_PATIENCE_SECONDS), 0)
     fault.seconds["left"] = time.time() - asked_at
-    await_that(lambda: not alive(followers), 5, "the worker leaves no process behind")
+    fault.seconds["gone"] = seconds_until(lambda: not alive([caught.child]), 30, "the trainer is gone")
+    fault.seconds["all_gone"] = seconds_until(lambda: not alive(followers), 30, "no process is left behind")
     hub.flowing.set()
     home.replace_dead()
     _see_what_was_saved(home, fault, attempt)

@@ -192,13 +192,20 @@ def _artefacts(home: Records, run: Run) -> list[tuple[str, str]]:
         path = home.storage.path(adapter.storage_key)
         if sha256_of(path) != adapter.sha256 or zipfile.ZipFile(path).testzip():
             found.append(("lost", "the archive is not the one of the row"))
-    for checkpoint in kept:
-        folder = runs.checkpoint_folder(home.settings.runs_dir, run.id, checkpoint.epoch, checkpoint.step)
-        try:
-            runs.verify_folder(folder, checkpoint.manifest_sha256)
-        except Damaged as damage:
-            found.append(("lost", f"a checkpoint of the table: {damage.message}"))
+    found += [("lost", problem) for checkpoint in kept if (problem := _damage(home, checkpoint))]
     return found
+
+
+def _damage(home: Records, checkpoint: Checkpoint) -> str | None:
+    """What is wrong with a checkpoint; one whose row is gone by now was removed meanwhile, as is usual."""
+    folder = runs.checkpoint_folder(home.settings.runs_dir, checkpoint.run_id, checkpoint.epoch, checkpoint.step)
+    try:
+        runs.verify_folder(folder, checkpoint.manifest_sha256)
+    except Damaged as damage:
+        with reading(home.session_factory) as session:
+            place = (checkpoint.run_id, checkpoint.epoch, checkpoint.step)
+            return f"a checkpoint of the table: {damage.message}" if session.get(Checkpoint, place) else None
+    return None
 
 
 def _records(home: Records, run: Run) -> list[tuple[str, str]]:
