@@ -6,7 +6,7 @@ lock; the database's clock is the only one that is compared. The rules themselve
 
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, delete, or_, select, update
+from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from studio.db import utc_now
@@ -64,6 +64,7 @@ def claim(session: Session, run_id: str, owner: str, *, rules: Rules = RULES) ->
             owner=owner,
             lease_until=rules.now + LEASE_SECONDS,
             started_at=utc_now(),
+            step=func.coalesce(Run.checkpoint_step, 0),
         )
         .returning(Run.epoch)
         .execution_options(synchronize_session=False)

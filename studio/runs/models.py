@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     JSON,
     BigInteger,
     CheckConstraint,
@@ -14,7 +13,6 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    event,
     false,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -24,6 +22,7 @@ from studio.db import Base, UtcDateTime, utc_now
 from studio.ids import new_id
 from studio.runs.spec import RunSpec
 from studio.runs.status import ACTIVE, DESIRED_WORDS, FAILURE_WORDS, PHASE_WORDS, STATUS_WORDS, TERMINAL
+from studio.runs.triggers import attach_triggers
 
 
 class Run(Base):
@@ -238,25 +237,4 @@ class Worker(Base):
     last_seen: Mapped[float] = mapped_column(Float(53))
 
 
-# A run that is over stays as it ended, whatever a worker, a page or a hand-written statement tries.
-_GUARD_SQLITE = """
-CREATE TRIGGER runs_stay_over BEFORE UPDATE OF status, epoch ON runs
-WHEN OLD.status IN ('succeeded','failed','cancelled') AND (NEW.status <> OLD.status OR NEW.epoch <> OLD.epoch)
-BEGIN SELECT RAISE(ABORT, 'a run that is over does not change'); END
-"""
-_GUARD_FUNCTION = """
-CREATE OR REPLACE FUNCTION refuse_change_of_ended_run() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'a run that is over does not change' USING ERRCODE = 'check_violation'; END $$
-"""
-_GUARD_POSTGRESQL = """
-CREATE OR REPLACE TRIGGER runs_stay_over BEFORE UPDATE OF status, epoch ON runs FOR EACH ROW
-WHEN (OLD.status IN ('succeeded','failed','cancelled') AND (NEW.status <> OLD.status OR NEW.epoch <> OLD.epoch))
-EXECUTE FUNCTION refuse_change_of_ended_run()
-"""
-for _dialect, _statement in (
-    ("sqlite", _GUARD_SQLITE),
-    ("postgresql", _GUARD_FUNCTION),
-    ("postgresql", _GUARD_POSTGRESQL),
-):
-    _guard = DDL(_statement)  # type: ignore[no-untyped-call]
-    event.listen(Run.__table__, "after_create", _guard.execute_if(dialect=_dialect))
+attach_triggers(Run.__table__)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import CheckConstraint, Engine, inspect, text
+from sqlalchemy import CheckConstraint, Connection, Engine, inspect, text
 
 from studio.db import make_engine
 from studio.errors import StartupError
@@ -57,6 +57,19 @@ def test_check_constraints_are_those_of_the_models(empty_url: str, empty_engine:
         assert named == {str(c.name) for c in table.constraints if isinstance(c, CheckConstraint)}
 
 
+def test_triggers_are_those_of_the_models(empty_url: str, empty_engine: Engine) -> None:
+    with empty_engine.begin() as connection:
+        metadata.create_all(connection)
+        expected = _triggers(connection)
+        metadata.drop_all(connection)
+
+    upgrade(empty_url)
+
+    with empty_engine.connect() as connection:
+        assert _triggers(connection) == expected
+    assert set(expected) == {"runs_stay_over", "runs_start_over"}
+
+
 def test_migrations_can_be_taken_back_and_applied_again(empty_url: str, empty_engine: Engine) -> None:
     upgrade(empty_url)
     downgrade(empty_url)
@@ -94,3 +107,14 @@ def test_a_database_that_does_not_answer_is_a_sentence(tmp_path: Path) -> None:
         upgrade(f"sqlite:///{tmp_path / 'no-such-folder' / 'x.sqlite'}")
     with pytest.raises(StartupError, match="TUNEWRIGHT_DATABASE_URL"):
         upgrade("postgresql://nobody@127.0.0.1:1/none")
+
+
+def _triggers(connection: Connection) -> dict[str, str]:
+    """What each of them does, by its name."""
+    on_sqlite = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    on_postgresql = (
+        "SELECT tgname, pg_get_triggerdef(pg_trigger.oid) || prosrc FROM pg_trigger "
+        "JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal"
+    )
+    query = on_sqlite if connection.dialect.name == "sqlite" else on_postgresql
+    return {name: " ".join(body.split()) for name, body in connection.execute(text(query))}
