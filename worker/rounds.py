@@ -69,7 +69,9 @@ class Rounds:
 
     def _make_round(self) -> None:
         self._give_signs()
-        if self._housekeeping.make_round() or time.monotonic() - self._looked_at >= LOOK_SECONDS:
+        is_time = time.monotonic() - self._looked_at >= LOOK_SECONDS
+        # A note means that the GPU could not be used: it may be free by now.
+        if self._housekeeping.make_round() or self._slot.note or is_time:
             self._look_again.set()
             self._looked_at = time.monotonic()
         if self._canary is not None and self._canary.is_deaf(is_idle=self._slot.is_idle()):
