@@ -57,7 +57,9 @@ def _checked_id(value: str) -> str:
 
 
 # scope="function" runs the commit before the response is sent, so that a redirect never outruns its row.
-CurrentSession = Annotated[Session, Depends(get_session, scope="function")]
+# Without a limit, 40 requests that wait for one of 15 connections hold all threads, and none is left for those that
+# have one to go on with; waiting for this limit takes no thread. The readers of streams need connections, too.
+CurrentSession = Annotated[Session, Depends(get_session, scope="function", max_concurrency=8)]
 CurrentActor = Annotated[Actor, Depends(get_actor)]
 CurrentServices = Annotated[Services, Depends(get_services)]
 IdInPath = Annotated[str, Path(description="An id."), AfterValidator(_checked_id)]
