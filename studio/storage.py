@@ -106,7 +106,7 @@ class LocalStorage:
     @contextmanager
     def _locked(self, mode: int) -> Iterator[None]:
         with disk_space_told():
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folders(self.root)
             lock = self.root.with_name(f"{self.root.name}.lock").open("a")
         with lock:
             fcntl.flock(lock, mode)
@@ -156,6 +156,13 @@ def fsync_dir(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def fsync_above(path: Path) -> None:
+    """Make `path` survive a power cut where the folders above it may be new too: up to the data folder, that is five
+    for a checkpoint (checkpoints, attempt, run, runs, data folder)."""
+    for folder in path.parents[:5]:
+        fsync_dir(folder)
 
 
 def fsync_file(path: Path) -> None:

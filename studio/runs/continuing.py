@@ -25,7 +25,7 @@ from studio.runs.models import Checkpoint, Point, Run, SampleAnswer
 from studio.runs.status import Desired
 from studio.runs.suggestions import find_suggestion
 from studio.settings import Settings
-from studio.storage import disk_space_told, fsync_dir
+from studio.storage import disk_space_told, fsync_above, fsync_dir
 
 _COPIED = (
     "owner_id",
@@ -163,7 +163,7 @@ def link_folder(source: Path, target: Path, names: list[str]) -> None:
                 _link(source / name, temporary / name)
             fsync_dir(temporary)
             temporary.rename(target)
-            fsync_dir(target.parent)
+            fsync_above(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 

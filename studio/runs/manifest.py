@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from studio.errors import StudioError
-from studio.storage import disk_space_told, fsync_dir, fsync_file, sha256_of
+from studio.storage import disk_space_told, fsync_above, fsync_dir, fsync_file, sha256_of
 
 MANIFEST_FILE = "manifest.json"
 
@@ -66,7 +66,7 @@ def publish_folder(temporary: Path, final: Path, facts: dict[str, Any]) -> tuple
             os.fsync(stream.fileno())
         fsync_dir(temporary)
         temporary.rename(final)
-        fsync_dir(final.parent)
+        fsync_above(final)
     return hashlib.sha256(text.encode()).hexdigest(), manifest.size_bytes
 
 
@@ -99,4 +99,3 @@ def verify_folder(
         if hashes and sha256_of(path, check) != file.sha256:
             raise Damaged(f"{folder.name}/{file.name} is damaged: its SHA-256 differs.")
     return manifest
-
