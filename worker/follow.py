@@ -10,7 +10,7 @@ from studio.runs.folders import EVENTS_FILE
 from worker.attempt import EventTail, Said, count_oom_kills
 from worker.keeper import Ending, Keeper, Verdict
 from worker.outcome import AttemptOver, Left, after_interruption
-from worker.signals import DUMP_STACKS, FINISH, SAVE_AND_LEAVE
+from worker.signals import DUMP_STACKS, EXIT_SAVED, FINISH, SAVE_AND_LEAVE
 from worker.start import Child, end_group, tell
 from worker.watchdog import Watchdog
 from worker.writer import Writer
@@ -22,6 +22,7 @@ BATCH_SECONDS = 0.2
 # Of the 60 s in which a stopping worker is gone; the rest is for the last writes.
 SAVE_SECONDS = 50.0
 DUMP_SECONDS = 1.0
+TOGETHER_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -79,6 +80,9 @@ class Follower:
                 self._ship()
         finally:
             end_group(self._child)
+        if exit_code == EXIT_SAVED and self._told is None and self._attempt.keeper.is_worker_stopping(TOGETHER_SECONDS):
+            # Whoever stops the worker has told its trainer too.
+            self._told = "stopped"
         left = Left(exit_code, self._told, self._told_to_finish, self._hung_seconds, count_oom_kills() - oom_kills)
         log.info("%s: the %s, process %d, is gone: %s", run_id, self._who, pid, left)
         if self._told != "lost":

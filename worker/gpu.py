@@ -7,6 +7,9 @@ from typing import Any
 
 from worker.gpu_lock import GpuBusy, hold_gpu
 
+# What this worker's last trainer had started may hold the lock until the kernel is through with it.
+DYING_SECONDS = 1.0
+
 
 def why_not(gpu: str | None, nvml: Any = None) -> str:
     """The sentence for why nothing can be trained on `gpu` now; empty when it can. `nvml` stands in for pynvml."""
@@ -16,7 +19,7 @@ def why_not(gpu: str | None, nvml: Any = None) -> str:
     if problem:
         return problem
     try:
-        with hold_gpu(gpu, wait_seconds=0):
+        with hold_gpu(gpu, wait_seconds=DYING_SECONDS):
             return ""
     except GpuBusy as busy:
         return busy.message

@@ -47,9 +47,9 @@ class Keeper:
             return verdict
         return "stopped"
 
-    def refused(self) -> None:
-        """A write of this attempt did not pass the fence."""
-        self._holder.refused()
+    def is_worker_stopping(self, within_seconds: float) -> bool:
+        """Whether the worker is asked to leave within that time."""
+        return self._stopping.wait(within_seconds)
 
     def _keep(self) -> None:
         while not self._over.wait(LOOK_SECONDS) and self._holder.verdict(time.monotonic()) != "lost":

@@ -42,7 +42,7 @@ class Forkserver:
 
     def __init__(self, preload: Sequence[str] = (PRELOAD,)) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
+        self._context.set_forkserver_preload(["worker.stays", *preload])
         self._preload = tuple(preload)
         self.warm = threading.Event()
         self.failed = threading.Event()
@@ -153,6 +153,7 @@ def _kill_group(child: Child) -> None:
 
 
 def _run(target: Target, folder: Path, gpu: str | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setsid()
     die_with_parent()
     _follow_supervisor()
@@ -166,6 +167,7 @@ def _run(target: Target, folder: Path, gpu: str | None) -> None:
 
 
 def _prove(log: Path, modules: Sequence[str]) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent()
     _write_output_to(log)
     for name in modules:

@@ -9,17 +9,23 @@ from pathlib import Path
 
 import pytest
 import redis
+from sqlalchemy import text
 
 from studio import runs
 from studio.actors import LOCAL_ACTOR
-from studio.db import SessionFactory, reading, transaction
+from studio.db import SessionFactory, make_engine, reading, transaction
+from studio.errors import StartupError
+from studio.migrate import upgrade
 from studio.queue import CeleryQueue
 from studio.runs import Worker
 from studio.settings import Settings
 from studio.wire import PREFIX
+from tests.worker import standin
 from tests.worker.benches import MakeRun, on_sqlite
 from tests.worker.workers import SECRET, StartWorker, await_, await_gone
 from worker.health import is_alive
+from worker.main import make_bench
+from worker.start import Forkserver
 
 
 def test_queued_runs_end_in_the_order_of_their_queueing(
@@ -176,6 +182,21 @@ def test_a_worker_that_cannot_start_says_why(
 
     assert (ended.returncode, sentence in ended.stderr) == (1, True), ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_schema_that_is_older_than_the_worker_needs_is_named(tmp_path: Path, empty_redis: str) -> None:
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    upgrade(url, "0001")
+    settings = Settings(data_dir=tmp_path, database_url=url, redis_url=empty_redis)
+
+    with pytest.raises(StartupError, match=r"schema is older than this worker needs \(workers.owner is not there"):
+        make_bench(settings, {}, train=standin.succeed, forkserver=Forkserver(preload=[]))
+
+    upgrade(url)
+    with make_engine(url).begin() as connection:
+        # What a version after this one may add.
+        connection.execute(text("ALTER TABLE runs ADD COLUMN of_the_future INTEGER"))
+    assert make_bench(settings, {}, train=standin.succeed, forkserver=Forkserver(preload=[])).owner
 
 
 def _only_worker(session_factory: SessionFactory) -> Worker | None:

@@ -15,7 +15,7 @@ from studio.runs import Point, Run
 from studio.runs import Worker as WorkerRow
 from tests.worker import standin
 from tests.worker.benches import MakeRun, on_sqlite
-from tests.worker.workers import StartWorker, Worker, await_, await_gone
+from tests.worker.workers import StartWorker, Worker, await_, await_gone, parents
 from worker.gpu_lock import hold_gpu
 
 QUICK = {"ROUND_SECONDS": "0.5"}
@@ -81,6 +81,40 @@ def test_a_trainer_that_is_killed_goes_on_at_once(
     assert max(seconds) < 5
     assert_nothing_is_lost(worker, session_factory, run)
     assert worker.read(run.id).epoch == 4
+
+
+@on_sqlite
+def test_a_sigterm_to_the_whole_family_saves_the_run(
+    start_worker: StartWorker, make_run: MakeRun, session_factory: SessionFactory
+) -> None:
+    run = make_run(base_model={"id": "folder:tiny"})
+    worker = start_worker("steady")
+    worker.await_run(run.id, lambda run: run.step > 5)
+
+    for pid in worker.family():
+        os.kill(pid, signal.SIGTERM)
+    exit_code = worker.process.wait(20)
+
+    left = worker.read(run.id)
+    assert (exit_code, left.status, left.idle_attempts) == (0, "queued", 0)
+    assert left.checkpoint_step == left.step > 5
+    assert "The studio was stopped" in left.phase_note
+
+
+@on_sqlite
+def test_a_killed_forkserver_is_started_again_for_the_next_attempt(
+    start_worker: StartWorker, make_run: MakeRun, session_factory: SessionFactory
+) -> None:
+    run = make_run(base_model={"id": "folder:tiny"})
+    worker = start_worker("steady")
+    worker.await_run(run.id, lambda run: run.step > 5)
+    trainer = trainer_of(worker, 1)
+
+    os.kill(parents()[trainer], signal.SIGKILL)
+
+    await_gone({trainer})
+    worker.await_run(run.id, lambda run: run.epoch == 2 and run.status == "running", seconds=30)
+    assert_nothing_is_lost(worker, session_factory, run)
 
 
 @on_sqlite
