@@ -89,8 +89,7 @@ def train(assignment: Assignment, folder: Path, events: EventLog, orders: Orders
     if saved is None:
         attempt.threads.watch(busy=1)
         attempt.threads.settle()
-    for event in notes(assignment, rows, max_length, attempt.hardware):
-        events.emit(event)
+        events.emit(*notes(assignment, rows, max_length, attempt.hardware))
 
     trainer, reporter, saver = assemble(attempt, rows, saved)
     events.emit(Resolved(config=attempt.describe(rows)))

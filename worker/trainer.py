@@ -173,7 +173,29 @@ def build_trainer(
     `first_step` is how many steps are done already.
     """
     chosen = spec.hyperparameters
-    config = SFTConfig(
+    batches = EndlessBatches(
+        len(parts["train_dataset"]),
+        batch_size=chosen.batch_size,
+        seed=chosen.seed,
+        first=first_step * chosen.gradient_accumulation_steps,
+        stop=plan.steps * chosen.gradient_accumulation_steps,
+    )
+    trainer = AnswerTrainer(
+        args=_settings(spec, plan, hardware, output_dir),
+        callbacks=callbacks,
+        fused=hardware.on_gpu and not adapts_head(parts["model"]),
+        first_step=first_step,
+        batches=batches,
+        **parts,
+    )
+    trainer.add_callback(BeginStep(trainer.begin_step))
+    return trainer
+
+
+def _settings(spec: RunSpec, plan: Plan, hardware: Hardware, output_dir: str) -> SFTConfig:
+    """The spec in TRL's words; evaluation and saving are the studio's own."""
+    chosen = spec.hyperparameters
+    return SFTConfig(
         output_dir=output_dir,
         max_steps=plan.steps,
         per_device_train_batch_size=chosen.batch_size,
@@ -201,19 +223,6 @@ def build_trainer(
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
-    batches = EndlessBatches(
-        len(parts["train_dataset"]),
-        batch_size=chosen.batch_size,
-        seed=chosen.seed,
-        first=first_step * chosen.gradient_accumulation_steps,
-        stop=plan.steps * chosen.gradient_accumulation_steps,
-    )
-    fused = hardware.on_gpu and not adapts_head(parts["model"])
-    trainer = AnswerTrainer(
-        args=config, callbacks=callbacks, fused=fused, first_step=first_step, batches=batches, **parts
-    )
-    trainer.add_callback(BeginStep(trainer.begin_step))
-    return trainer
 
 
 def usable_optimizer(name: str, hardware: Hardware) -> str:
