@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from studio import base_models, runs
 from studio.datasets import DatasetVersion
-from studio.db import reading
 from studio.errors import InvalidInput, NotFound
 from studio.runs import Checkpoint, Run
 from studio.storage import free_bytes, sha256_of
@@ -35,17 +35,16 @@ class Start:
     kept_bytes: int
 
 
-def read_start(bench: Bench, lease: runs.Lease) -> Start:
+def read_start(session: Session, lease: runs.Lease) -> Start:
     """Read the run and the checkpoint that it stands at."""
-    with reading(bench.session_factory) as session:
-        run = session.get_one(Run, lease.run_id)
-        size = select(func.sum(Checkpoint.size_bytes)).where(Checkpoint.run_id == run.id)
-        return Start(
-            run=run,
-            dataset_name=run.dataset_version.dataset.name,
-            checkpoint=runs.committed_checkpoint(session, run.id),
-            kept_bytes=int(session.scalar(size) or 0),
-        )
+    run = session.get_one(Run, lease.run_id)
+    size = select(func.sum(Checkpoint.size_bytes)).where(Checkpoint.run_id == run.id)
+    return Start(
+        run=run,
+        dataset_name=run.dataset_version.dataset.name,
+        checkpoint=runs.committed_checkpoint(session, run.id),
+        kept_bytes=int(session.scalar(size) or 0),
+    )
 
 
 def find_checkpoint(bench: Bench, lease: runs.Lease, start: Start, *, writer: Writer, check: Check) -> Path | None:

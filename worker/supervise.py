@@ -64,7 +64,7 @@ def _run(bench: Bench, lease: runs.Lease, attempt: Attempt) -> Outcome:
 def _train(bench: Bench, lease: runs.Lease, attempt: Attempt) -> Outcome:
     with disk_space_told():
         attempt.folder.mkdir(parents=True, exist_ok=True)
-    start = attempt.writer.write(lambda _: read_start(bench, lease))
+    start = attempt.writer.write(lambda session: read_start(session, lease))
     attempt.can_keep = start.checkpoint is not None
     if start.run.desired == "keep" and start.checkpoint is None:
         return after_interruption("keep")

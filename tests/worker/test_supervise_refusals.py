@@ -2,7 +2,10 @@
 
 import os
 import re
+import threading
 from pathlib import Path
+
+import pytest
 
 from studio import adapters, runs
 from studio.datasets import DatasetVersion
@@ -10,6 +13,7 @@ from studio.db import reading
 from studio.settings import Settings
 from tests.worker.benches import (
     MakeRun,
+    ask,
     await_,
     cancel_and_join,
     claim,
@@ -125,6 +129,34 @@ def test_cancelling_a_download_ends_it_within_five_seconds(bench: Bench, make_ru
         assert cancel_and_join(bench, run, supervising) < 5
 
     assert read(bench, run.id).status == "cancelled"
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("wish", "status", "note"),
+    [
+        ("stop", "queued", "The studio was stopped; the run goes on from the beginning when it is back."),
+        ("pause", "queued", "Paused before the first checkpoint."),
+        ("keep", "cancelled", ""),
+    ],
+)
+def test_a_download_is_left_when_the_run_shall_not_go_on(
+    bench: Bench, make_run: MakeRun, wish: str, status: str, note: str
+) -> None:
+    with serve_hub() as hub:
+        hub.add("acme/tiny", HUB_FILES)
+        hub.flowing.clear()
+        run = make_run(base_model={"id": "acme/tiny"})
+        stopping = threading.Event()
+        supervising = supervise_in_background(with_(bench, settings=_at(bench, hub), stopping=stopping))
+        await_(lambda: any(line.startswith("GET") and "safetensors" in line for line in hub.asked))
+
+        stopping.set() if wish == "stop" else ask(bench, run, wish)
+        supervising.join(10)
+
+    left = read(bench, run.id)
+    assert not supervising.is_alive()
+    assert (left.status, left.phase_note) == (status, note)
 
 
 def _at(bench: Bench, hub: Hub) -> Settings:
