@@ -4,7 +4,7 @@ from studio.runs.actions import Action, allowed_actions, cancel, pause, resume
 from studio.runs.continuing import keep, retry, run_again
 from studio.runs.disk import disk_shortage, needed_bytes
 from studio.runs.events import Event, event_line, parse_event
-from studio.runs.folders import attempt_folder, checkpoint_folder, read_log, remove_checkpoints
+from studio.runs.folders import attempt_folder, checkpoint_folder, read_log
 from studio.runs.following import MAX_POINTS_AT_ONCE, NewPoint, Standing, read_new_points, read_standing
 from studio.runs.lease import (
     LeaseLost,
@@ -141,7 +141,6 @@ __all__ = [
     "read_standing",
     "reap",
     "record",
-    "remove_checkpoints",
     "rename",
     "renew",
     "renew_worker",

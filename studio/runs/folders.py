@@ -1,6 +1,5 @@
 """Where a run's working files lie: one folder per attempt, so that two attempts never share a file."""
 
-import shutil
 from pathlib import Path
 
 EVENTS_FILE = "events.jsonl"
@@ -34,10 +33,3 @@ def read_log(runs_dir: Path, run_id: str, epoch: int, *, max_bytes: int = 256_00
         stream.seek(max(0, size - max_bytes))
         text = stream.read().decode("utf-8", errors="replace")
     return text if size <= max_bytes else text.partition("\n")[2]
-
-
-def remove_checkpoints(runs_dir: Path, run_id: str, epoch: int) -> None:
-    """Delete what only a running attempt needs; log and events stay."""
-    folder = attempt_folder(runs_dir, run_id, epoch)
-    for name in ("checkpoints", "export", "prepared"):
-        shutil.rmtree(folder / name, ignore_errors=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from studio.runs import attempt_folder, event_line, parse_event, read_log, remove_checkpoints
+from studio.runs import attempt_folder, event_line, parse_event, read_log
 from studio.runs.events import Measured, Noted, encode_value, split_value
 
 
@@ -46,13 +46,3 @@ def test_the_log_is_read_from_its_end_by_lines(tmp_path: object) -> None:
 
     assert read_log(tmp_path, "run_1", 2, max_bytes=12) == "third \ufffd\n"
     assert read_log(tmp_path, "run_1", 3) == ""
-
-
-def test_checkpoints_go_and_the_log_stays(tmp_path: object) -> None:
-    folder = attempt_folder(tmp_path, "run_1", 1)
-    (folder / "checkpoints" / "step-1").mkdir(parents=True)
-    (folder / "trainer.log").write_text("x")
-
-    remove_checkpoints(tmp_path, "run_1", 1)
-
-    assert [path.name for path in folder.iterdir()] == ["trainer.log"]
