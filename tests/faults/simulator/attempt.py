@@ -194,9 +194,9 @@ class Attempt:
     def _register(self, outcome: Finish) -> Steps:
         """Files before rows; what was refused leaves no file."""
         world, lease = self._world, self.lease
-        assert self.trainer is not None
+        assert self.trainer is not None and self.trainer.exported is not None
         stored = StoredFile(adapters.archive_key(lease.run_id, lease.epoch), "0" * 64, 1)
-        world.disk.archives[stored.key] = self.trainer.exported_chain
+        world.disk.archives[stored.key] = self.trainer.exported
         yield world.random.uniform(0.5, 2.0)
         try:
             yield from self._write(lambda s: adapters.register(s, lease, outcome.exported, stored, rules=world.rules))

@@ -12,10 +12,12 @@ Key = tuple[str, int, int]
 
 @dataclass(slots=True)
 class Saved:
-    """A checkpoint's folder, whole and renamed into place."""
+    """A checkpoint's folder, whole and renamed into place, or an archive."""
 
     chain: Chain
     written_at: float
+    is_evaluated: bool
+    """Whether the evaluation that was due at its step is in it; else the next attempt makes up for it."""
     is_damaged: bool = False
 
     @property
@@ -29,7 +31,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.folders: dict[Key, Saved] = {}
-        self.archives: dict[str, Chain] = {}
+        self.archives: dict[str, Saved] = {}
 
     def publish(self, run_id: str, epoch: int, saved: Saved) -> None:
         """Rename a folder into place; a crash before leaves nothing."""

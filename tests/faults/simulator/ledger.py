@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from studio.adapters import Adapter
 from studio.runs import MAX_IDLE_ATTEMPTS, TERMINAL, Checkpoint, Event, Lease, Point, Run, RunEvent
 from studio.runs.events import Checkpointed
-from tests.faults.simulator.disk import Chain, Disk
+from studio.runs.following import read_new_points, read_standing
+from tests.faults.simulator.disk import Disk, Saved
 from tests.faults.simulator.trainer import EVALUATE_STEPS, TOTAL_STEPS
 
 
@@ -22,7 +23,7 @@ class Account:
     hangs: int = 0
     has_progressed: bool = False
     had_nothing_to_keep: bool = False
-    seen: set[tuple[str, int, int]] = field(default_factory=set)
+    seen: set[tuple[int, str, int]] = field(default_factory=set)
     seen_seq: int = 0
 
     def crashed(self, *, is_hang: bool = False) -> None:
@@ -58,13 +59,15 @@ class Ledger:
             account.idle_crashes = 0
 
     def watch(self, session: Session, run_id: str) -> None:
-        """A viewer asks for what is newer than the last that he saw."""
+        """A viewer's page asks for what is new, as the product's pages do."""
         account = self.accounts[run_id]
-        newer = (Point.run_id == run_id, Point.seq > account.seen_seq, Point.superseded.is_(False))
-        query = select(Point.name, Point.step, Point.epoch, Point.seq).where(*newer).order_by(Point.seq)
-        for name, step, epoch, seq in session.execute(query):
-            account.seen.add((name, step, epoch))
-            account.seen_seq = seq
+        standing = read_standing(session, run_id, after=account.seen_seq)
+        assert standing is not None
+        if standing.is_rewritten:
+            account.seen, account.seen_seq = set(), 0
+        points = read_new_points(session, run_id, after=account.seen_seq, upto=standing.newest)
+        account.seen |= {(point.seq, point.name, point.step) for point in points}
+        account.seen_seq = standing.newest
 
     def judge(self, session: Session, disk: Disk) -> None:
         """Compare the end with the truth."""
@@ -119,25 +122,25 @@ class _Judgement:
 
     def _curve(self) -> str:
         """What is shown is the chain that the adapter came from: nothing lost, doubled or of another attempt."""
-        chain = self._chain()
-        if chain is None:
+        state = self._state()
+        if state is None:
             return ""
+        expected = _curve_of(state)
         shown = [(point.name, point.step, point.value) for point in self._shown]
         if not self._adapters:
-            # Behind the checkpoint lies what the next attempt will supersede.
-            shown = [point for point in shown if point[1] <= len(chain)]
+            # Behind the checkpoint lies what the next attempt will supersede, as does an evaluation made up for.
+            names = {point[:2] for point in expected}
+            shown = [point for point in shown if point[:2] in names]
         if len({point[:2] for point in shown}) < len(shown):
             return "points doubled"
-        expected = {("train/loss", step, value) for step, value in enumerate(chain, 1)}
-        expected |= {("eval/loss", n, -chain[n - 1]) for n in range(EVALUATE_STEPS, len(chain) + 1, EVALUATE_STEPS)}
         if {point[:2] for point in expected} - {point[:2] for point in shown}:
             return "points lost"
         return "" if set(shown) == expected else "a curve that is not of this adapter"
 
-    def _chain(self) -> Chain | None:
+    def _state(self) -> Saved | None:
         if self._adapters:
             return self._disk.archives.get(self._adapters[0].storage_key)
-        return self._disk.committed(self._checkpoint).chain if self._checkpoint else None
+        return self._disk.committed(self._checkpoint) if self._checkpoint else None
 
     def _pointer(self) -> str:
         if self._run.checkpoint_step is not None and self._checkpoint is None:
@@ -151,5 +154,15 @@ class _Judgement:
         return "" if is_sound else "sequence numbers doubled"
 
     def _viewer(self) -> str:
-        shown = {(point.name, point.step, point.epoch) for point in self._shown}
-        return "points that a viewer missed" if shown - self._account.seen else ""
+        shown = {(point.seq, point.name, point.step) for point in self._shown}
+        return "" if shown == self._account.seen else "a viewer's chart that is not what is stored"
+
+
+def _curve_of(state: Saved) -> set[tuple[str, int, float | None]]:
+    """Every point of a training that has come so far; the evaluation of the last step may be pending."""
+    points: set[tuple[str, int, float | None]] = {
+        ("train/loss", step, value) for step, value in enumerate(state.chain, 1)
+    }
+    for step in range(EVALUATE_STEPS, state.step + state.is_evaluated, EVALUATE_STEPS):
+        points.add(("eval/loss", step, -state.chain[step - 1]))
+    return points

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 from studio.runs import Event, Lease
 from studio.runs.events import Checkpointed, Exported, Measured, PhaseBegan, Resumed
 from tests.faults.simulator.clock import Steps
-from tests.faults.simulator.disk import Chain, Saved
+from tests.faults.simulator.disk import Saved
 
 if TYPE_CHECKING:
     from tests.faults.simulator.world import World
 
 TOTAL_STEPS = 12
 STEP_SECONDS = 5.0
+EVALUATE_SECONDS = 4.0
 CHECKPOINT_STEPS = 3
 EVALUATE_STEPS = 6
 EXIT_KILLED = -9
@@ -27,10 +28,11 @@ class Trainer:
         self._random = world.random
         self._lease = lease
         self._chain = list(saved.chain) if saved else []
-        self._saved_step = saved.step if saved else 0
+        self._is_evaluated = saved.is_evaluated if saved else True
+        self._saved = (len(self._chain), self._is_evaluated)
         self._keep_only = keep_only
         self.events: list[Event] = []
-        self.exported_chain: Chain = ()
+        self.exported: Saved | None = None
         self.exit_code: int | None = None
         self.must_save = self.must_finish = self.is_hung = False
         self.process = world.clock.spawn(self._live())
@@ -52,41 +54,53 @@ class Trainer:
         if self._chain:
             self.events.append(Resumed(step=len(self._chain)))
         self.events.append(PhaseBegan(phase="training"))
-        while len(self._chain) < TOTAL_STEPS:
+        while True:
+            if not self._is_evaluated:
+                yield from self._evaluate()
             if self.must_save:
                 yield from self._save()
                 self.exit_code = EXIT_SAVED
                 return
-            yield from self._pass(STEP_SECONDS)
-            self._step()
-            if self.must_finish:
+            if len(self._chain) == TOTAL_STEPS or (self.must_finish and self._chain):
                 return
             if len(self._chain) % CHECKPOINT_STEPS == 0:
                 yield from self._save()
+            yield from self._pass(STEP_SECONDS)
+            self._step()
 
     def _step(self) -> None:
         self._chain.append(self._random.random())
         step = len(self._chain)
-        values: dict[str, float] = {"train/loss": self._chain[-1]}
-        if step % EVALUATE_STEPS == 0:
-            values["eval/loss"] = -self._chain[-1]
-        self.events.append(Measured.model_validate({"step": step, "values": values}))
+        self._is_evaluated = step % EVALUATE_STEPS != 0
+        self.events.append(Measured(step=step, values={"train/loss": self._chain[-1]}))
+
+    def _evaluate(self) -> Steps:
+        """It tells everything at its end; who must save meanwhile leaves it to the next attempt."""
+        yield from self._pass(EVALUATE_SECONDS)
+        if self.must_save:
+            return
+        self._is_evaluated = True
+        self.events.append(Measured(step=len(self._chain), values={"eval/loss": -self._chain[-1]}))
 
     def _save(self) -> Steps:
         """A folder, then the word of it; between the two a crash leaves an orphan."""
-        if len(self._chain) == self._saved_step:
+        known = (len(self._chain), self._is_evaluated)
+        if known == self._saved:
             return
         yield from self._pass(1.0)
-        saved = Saved(tuple(self._chain), self._world.clock.now)
+        saved = self._state()
         self._world.disk.publish(self._lease.run_id, self._lease.epoch, saved)
         yield from self._pass(0.5)
-        self._saved_step = saved.step
+        self._saved = known
         self.events.append(Checkpointed(step=saved.step, manifest_sha256="0" * 64, size_bytes=1))
+
+    def _state(self) -> Saved:
+        return Saved(tuple(self._chain), self._world.clock.now, self._is_evaluated)
 
     def _export(self) -> Steps:
         self.events.append(PhaseBegan(phase="exporting"))
         yield from self._pass(STEP_SECONDS)
-        self.exported_chain = tuple(self._chain)
+        self.exported = self._state()
         self.events.append(
             Exported(
                 archive="adapter.zip",
