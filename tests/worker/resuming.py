@@ -11,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ from worker.start import ForkedChild, Forkserver
 from worker.trainer import AnswerTrainer
 
 MOMENT = "moment"
+# Each start of a process looks after all others that have ended: two threads would read the same exit code, and the
+# second of them gets none.
+ONE_AT_A_TIME = threading.Lock()
 SERIES = ("train/loss", "train/grad_norm", "train/learning_rate", "eval/loss")
 # Where a trainer may be hit, by the call that is about to be made.
 PLACES: dict[str, tuple[Any, str]] = {
@@ -123,7 +127,8 @@ class LittleStudio:
         self._assignment.model_copy(update=changes).write(folder)
         if hit:
             (folder / MOMENT).write_text(hit)
-        return self._forkserver.start(train_on_one_thread, folder), folder
+        with ONE_AT_A_TIME:
+            return self._forkserver.start(train_on_one_thread, folder), folder
 
     def attempt(self, *, hit: str = "", kill_after: float | None = None, **changes: Any) -> int:
         """Run an attempt to its end, or to its kill; returns the exit code."""
@@ -134,7 +139,9 @@ class LittleStudio:
 
     def finish(self, child: ForkedChild, folder: Path, *, seconds: float = 120) -> int:
         """Wait for the end and take in what was told."""
-        code = child.wait(seconds)
+        connection.wait([child._trainer.sentinel], timeout=seconds)
+        with ONE_AT_A_TIME:
+            code = child.wait(0)
         assert code is not None, (folder / LOG_FILE).read_text()[-3000:]
         self._take_in(read_events(folder), folder)
         return code
@@ -144,7 +151,8 @@ class LittleStudio:
         for moment in kills:
             code = self.attempt(hit=f"{moment} SIGKILL")
             assert code == -signal.SIGKILL, (moment, code)
-        assert self.attempt() == 0, self.log()
+        code = self.attempt()
+        assert code == 0, (code, self.log())
         return self.shown
 
     def phases(self) -> list[str]:
