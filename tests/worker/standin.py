@@ -124,6 +124,7 @@ def _resume(folder: Path, assignment: Assignment) -> int:
 steady = functools.partial(train, steps=1_000_000)
 slow_to_save = functools.partial(train, steps=1_000_000, save_seconds=600)
 thirty_steps = functools.partial(train, steps=30)
+a_hundred_steps = functools.partial(train, steps=100)
 three_hundred_steps = functools.partial(train, steps=300)
 
 

@@ -1,5 +1,6 @@
 """Going on from checkpoints: after accidents, after damage on the disk, and which of them are kept."""
 
+import functools
 import time
 
 import pytest
@@ -80,13 +81,13 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_is_used(bench: Bench
     flip_a_bit(bench, tiny_run, damaged)
 
     ask(bench, tiny_run, "run")
-    supervise_next(with_(bench, train=standin.three_hundred_steps))
+    supervise_next(with_(bench, train=functools.partial(standin.train, steps=damaged + 20)))
 
     ended = read(bench, tiny_run.id)
     sentence = f"The checkpoint of step {damaged} was damaged on disk, so the run goes on from step {before}."
     assert sentence in messages(bench, ended)
     assert ended.status == "succeeded"
-    assert train_losses(bench, ended) == [(step, standin.loss_at(step)) for step in range(1, 301)]
+    assert train_losses(bench, ended) == [(step, standin.loss_at(step)) for step in range(1, damaged + 21)]
 
 
 @on_sqlite

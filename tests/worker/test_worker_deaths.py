@@ -152,7 +152,7 @@ def test_two_workers_with_one_gpu_train_one_after_the_other(
 ) -> None:
     gpu = f"shared-{uuid.uuid4().hex[:8]}"
     queued = [make_run(f"Run {n}", base_model={"id": "folder:tiny"}) for n in range(2)]
-    workers = [start_worker("thirty_steps", TUNEWRIGHT_GPU=gpu, **QUICK) for _ in range(2)]
+    workers = [start_worker("a_hundred_steps", TUNEWRIGHT_GPU=gpu, **QUICK) for _ in range(2)]
     notes: set[str] = set()
 
     def all_over() -> bool | None:

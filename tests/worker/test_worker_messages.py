@@ -93,7 +93,7 @@ def test_garbage_in_the_queue_disturbs_neither_the_run_nor_the_next_hint(
     start_worker: StartWorker, make_run: MakeRun, queue: CeleryQueue, empty_redis: str
 ) -> None:
     run = make_run("Under way", base_model={"id": "folder:tiny"})
-    worker = start_worker("three_hundred_steps")
+    worker = start_worker("a_hundred_steps")
     worker.await_run(run.id, lambda run: run.step > 0)
     after = make_run("After it", base_model={"id": "folder:tiny"})
     with redis.Redis.from_url(empty_redis) as client:
