@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, func, insert, literal, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, Subquery, case, delete, func, insert, literal, select
+from sqlalchemy.orm import Session
 
 from studio.runs.models import Point, PointBlock
 
@@ -17,10 +17,21 @@ BLOCK_STEPS = 64
 _LARGEST_SUMMAND = 1e300
 
 
-def summand(value: InstrumentedAttribute[float | None]) -> ColumnElement[float | None]:
-    """A value as it goes into a sum."""
+def visible_points(run_id: str, name: str, first: int, last: int) -> Subquery:
+    """Step, kind, value and the value as it goes into a sum, of the visible points of these steps.
+
+    They are asked for in order, though sums need none: so PostgreSQL takes the index that begins with run and name,
+    also for a run that its statistics do not know yet, where it would read all points of the run by the other one.
+    """
     limit = literal(_LARGEST_SUMMAND)
-    return case((value > limit, limit), (value < -limit, -limit), else_=value)
+    summand = case((Point.value > limit, limit), (Point.value < -limit, -limit), else_=Point.value)
+    return (
+        select(Point.step, Point.kind, Point.value, summand.label("summand"))
+        .where(Point.run_id == run_id, Point.name == name, Point.superseded.is_(False))
+        .where(Point.step >= first, Point.step <= last)
+        .order_by(Point.step)
+        .subquery()
+    )
 
 
 def seal_blocks(session: Session, run_id: str, points: Iterable[tuple[str, int]]) -> None:
@@ -74,22 +85,18 @@ def _forget(session: Session, run_id: str, *which: ColumnElement[bool]) -> None:
 
 def _seal(session: Session, run_id: str, name: str, begin: int, end: int) -> None:
     """Write the blocks from `begin` to before `end`; those without a point have no row."""
-    block = Point.step // literal(BLOCK_STEPS)
+    points = visible_points(run_id, name, begin * BLOCK_STEPS, end * BLOCK_STEPS - 1).c
+    block = points.step // literal(BLOCK_STEPS)
     columns: dict[Any, Any] = {
         PointBlock.run_id: literal(run_id),
         PointBlock.name: literal(name),
         PointBlock.block: block,
-        PointBlock.kind: Point.kind,
+        PointBlock.kind: points.kind,
         PointBlock.count: func.count(),
-        PointBlock.total: func.sum(summand(Point.value)),
-        PointBlock.low: func.min(Point.value),
-        PointBlock.high: func.max(Point.value),
-        PointBlock.last_step: func.max(Point.step),
+        PointBlock.total: func.sum(points.summand),
+        PointBlock.low: func.min(points.value),
+        PointBlock.high: func.max(points.value),
+        PointBlock.last_step: func.max(points.step),
     }
-    rows = (
-        select(*columns.values())
-        .where(Point.run_id == run_id, Point.name == name, Point.superseded.is_(False))
-        .where(Point.step >= begin * BLOCK_STEPS, Point.step < end * BLOCK_STEPS)
-        .group_by(block, Point.kind)
-    )
+    rows = select(*columns.values()).group_by(block, points.kind)
     session.execute(insert(PointBlock).from_select(list(columns), rows))

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
-from studio.runs.blocks import BLOCK_STEPS, sealed_until, summand
+from studio.runs.blocks import BLOCK_STEPS, sealed_until, visible_points
 from studio.runs.models import Point, PointBlock, Run
 
 MAX_POINTS = 2000
@@ -41,14 +41,10 @@ class _Buckets:
         """Rows of (bucket, kind, count, total, low, high, last step), from the points of these steps."""
         if first > last:
             return []
-        bucket = (Point.step - literal(self.origin)) // literal(self.width)
-        measured = (func.sum(summand(Point.value)), func.min(Point.value), func.max(Point.value))
-        rows = (
-            select(bucket, Point.kind, func.count(), *measured, func.max(Point.step))
-            .where(*_visible(self.run_id, self.name), Point.step >= first, Point.step <= last)
-            .group_by(bucket, Point.kind)
-        )
-        return list(session.execute(rows))
+        points = visible_points(self.run_id, self.name, first, last).c
+        bucket = (points.step - literal(self.origin)) // literal(self.width)
+        measured = (func.sum(points.summand), func.min(points.value), func.max(points.value), func.max(points.step))
+        return list(session.execute(select(bucket, points.kind, func.count(), *measured).group_by(bucket, points.kind)))
 
     def of_blocks(self, session: Session, first: int, last: int) -> list[Any]:
         """The same from the blocks that begin and end within these steps."""
@@ -83,7 +79,7 @@ def read_series(
     max_points: int = MAX_POINTS,
 ) -> list[SeriesPoint]:
     """One metric's history, bucketed to at most `max_points` once there are more."""
-    wanted = [*_visible(run.id, name), Point.step >= first_step]
+    wanted = [Point.run_id == run.id, Point.name == name, Point.superseded.is_(False), Point.step >= first_step]
     if last_step is not None:
         wanted.append(Point.step <= last_step)
     steps = select(Point.step).where(*wanted)
@@ -130,7 +126,3 @@ def _join(kind: str, parts: Sequence[Any]) -> SeriesPoint:
     if kind != "num":
         return SeriesPoint(max(steps), None, None, None, kind)
     return SeriesPoint(max(steps), sum(totals) / float(sum(counts)), min(lows), max(highs), kind)
-
-
-def _visible(run_id: str, name: str) -> tuple[ColumnElement[bool], ...]:
-    return (Point.run_id == run_id, Point.name == name, Point.superseded.is_(False))
