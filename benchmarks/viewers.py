@@ -28,9 +28,9 @@ from studio.settings import Settings
 VIEWERS = 200
 SECONDS = 20.0
 STEPS = 1_000_000
-READS = 40
-# PostgreSQL counts a transaction up to a second late.
-COUNTED_SECONDS = 2.0
+READS = 200
+# PostgreSQL counts the last transactions of an idle connection ten seconds late.
+COUNTED_SECONDS = 11.0
 
 
 def main() -> None:
@@ -60,23 +60,29 @@ def _watch(website: Website, factory: SessionFactory, redis_url: str, *, viewers
     """Feed a run that so many viewers follow; the seconds are those of every point at every viewer."""
     feed = Feed(website.settings, factory, redis_url)
     feed.measure_for(1)
-    before_mb, cpu, reads = website.memory_mb(), website.cpu_seconds(), _transactions(factory)
-    feeding = threading.Thread(target=feed.measure_for, args=(SECONDS,))
-    seen = asyncio.run(_follow(website, feed, viewers, feeding))
-    feeding.join()
+    before_mb = website.memory_mb()
+    counted: list[float] = []
+
+    def feed_and_count() -> None:
+        counted.extend((website.cpu_seconds(), _transactions(factory)))
+        feed.measure_for(SECONDS)
+        time.sleep(COUNTED_SECONDS)
+        counted.extend((website.cpu_seconds(), _transactions(factory)))
+
+    seen = asyncio.run(_follow(website, feed, viewers, threading.Thread(target=feed_and_count)))
     feed.close()
+    cpu_before, transactions_before, cpu, transactions = counted
     last = max(feed.measured_at) - 4
     wanted = [step for step in feed.measured_at if 25 < step <= last]
     seconds = sorted(told[step] - feed.measured_at[step] for told in seen for step in wanted)
-    time.sleep(COUNTED_SECONDS)
     return {
         "points": len(wanted),
         "p50_seconds": round(seconds[len(seconds) // 2], 3),
         "p95_seconds": round(seconds[int(0.95 * len(seconds))], 3),
         "max_seconds": round(seconds[-1], 3),
         "website_memory_growth_mb": round(website.memory_mb() - before_mb, 1),
-        "website_cpu_share": round((website.cpu_seconds() - cpu) / SECONDS, 2),
-        "database_transactions_per_second": round((_transactions(factory) - reads) / SECONDS, 1),
+        "website_cpu_share": round((cpu - cpu_before) / SECONDS, 2),
+        "database_transactions_per_second": round((transactions - transactions_before) / SECONDS, 1),
     }
 
 
@@ -84,21 +90,25 @@ async def _follow(website: Website, feed: Feed, viewers: int, feeding: threading
     """When each viewer saw each step."""
     seen: list[dict[int, float]] = [{} for _ in range(viewers)]
     after = feed.last_seq()
-    tasks = [asyncio.create_task(_view(website.url, feed.run_id, after, told)) for told in seen]
-    await asyncio.sleep(2)
+    connected = asyncio.Barrier(viewers + 1)
+    tasks = [asyncio.create_task(_view(website.url, feed.run_id, after, told, connected)) for told in seen]
+    await connected.wait()
+    await asyncio.sleep(COUNTED_SECONDS)
     feeding.start()
-    await asyncio.sleep(SECONDS + 4)
+    await asyncio.to_thread(feeding.join)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return seen
 
 
-async def _view(url: str, run_id: str, after: int, told: dict[int, float]) -> None:
+async def _view(url: str, run_id: str, after: int, told: dict[int, float], connected: asyncio.Barrier) -> None:
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=1 << 24)
     writer.write(f"GET /runs/{run_id}/stream?after={after} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
     try:
+        await reader.readuntil(b"retry: 1000")
+        await connected.wait()
         while line := await reader.readline():
             if line.startswith(b'data: [["'):
                 now = time.monotonic()
@@ -114,18 +124,21 @@ def _long_series(settings: Settings, factory: SessionFactory) -> dict[str, Any]:
         _insert_points(connection, feed.run_id)
     feed.measure(STEPS)
     with running_website(settings) as website:
-        seconds = []
+        seconds, cpu = [], website.cpu_seconds()
         for _ in range(READS):
             began = time.perf_counter()
             body = json.loads(website.get(f"/runs/{feed.run_id}/series"))
             seconds.append(time.perf_counter() - began)
+        cpu = website.cpu_seconds() - cpu
     points = body["series"]["train/loss"]
     return {
         "series": {
             "steps": STEPS,
             "points_sent": len(points),
             "first_read_seconds": round(seconds[0], 3),
+            "p50_seconds": round(sorted(seconds)[READS // 2], 3),
             "p95_seconds": round(sorted(seconds)[int(0.95 * READS)], 3),
+            "website_cpu_seconds_each": round(cpu / READS, 3),
         }
     }
 
@@ -139,7 +152,7 @@ def _insert_points(connection: Connection, run_id: str) -> None:
 
 
 def _transactions(factory: SessionFactory) -> int:
-    """Of all programs so far, as PostgreSQL counts them and SQLite does not; the feed's own, ten a second, included."""
+    """Of all programs so far, as PostgreSQL counts them and SQLite does not; those of the feed included."""
     with transaction(factory) as session:
         if session.get_bind().dialect.name != "postgresql":
             return 0
