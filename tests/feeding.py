@@ -1,6 +1,9 @@
 """A run whose worker is the test: it records behind a real lease and pokes, or leaves the poke out."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -10,7 +13,11 @@ from studio.runs import Event
 from studio.runs.events import Checkpointed, Measured
 from studio.wire import Wire
 
-STEPS = 100
+
+def run_in_thread(coroutine: Coroutine[Any, Any, None]) -> None:
+    """`asyncio.run` in a thread of its own: Playwright keeps a loop running in the main one once it was used."""
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, coroutine).result()
 
 
 class Feed:

@@ -17,7 +17,7 @@ from studio.db import SessionFactory
 from studio.runs import Run
 from studio.runs.events import Measured, Noted, Progressed
 from studio.wire import Wire
-from tests.feeding import Feed
+from tests.feeding import Feed, run_in_thread
 
 Told = list[tuple[str, int, Any]]
 Scenario = Callable[[Streams], Coroutine[Any, Any, None]]
@@ -51,7 +51,7 @@ def play(session_factory: SessionFactory, empty_redis: str) -> Callable[[Scenari
                 await streams.close()
             assert streams.viewers == 0
 
-        asyncio.run(_run())
+        run_in_thread(_run())
 
     return _play
 

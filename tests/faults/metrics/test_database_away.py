@@ -13,7 +13,7 @@ from studio.db import SessionFactory, make_engine, make_session_factory
 from studio.runs import Run
 from studio.tables import metadata
 from tests.faults.chaos.processes import PostgreSQL
-from tests.feeding import Feed
+from tests.feeding import Feed, run_in_thread
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_streams_outlive_a_crash_of_the_database(
                 assert (await _next_points(late)).startswith(b'[["train/loss",1,1.5,"num"]')
         await found.close()
 
-    asyncio.run(watch())
+    run_in_thread(watch())
 
 
 async def _next_points(frames: AsyncGenerator[bytes, None]) -> bytes:
