@@ -11,14 +11,14 @@ from tests.faults.chaos.ledger import Ledger, Trajectory
 from tests.worker.hub import Hub, serve_hub
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
     """A loopback hub to download from."""
     with serve_hub() as hub:
         yield hub
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> Iterator[Home]:
     """A studio on SQLite."""
     home = Home(tmp_path_factory.mktemp("chaos"), TUNEWRIGHT_HUB_ENDPOINT=hub.url)
@@ -28,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> Iterator[Home]:
         home.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trajectories() -> dict[str, Trajectory]:
     """What undisturbed runs compute, by their spec."""
     return {}

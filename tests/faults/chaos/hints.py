@@ -4,8 +4,6 @@ import base64
 import json
 import pickle
 import random
-import re
-import time
 from typing import Any
 
 from studio.ids import new_id
@@ -14,12 +12,11 @@ from studio.runs import Run
 from studio.wire import PREFIX
 from tests.faults.chaos.home import Home
 from tests.faults.chaos.ledger import Ledger
-from tests.faults.chaos.processes import await_that, seconds_until
+from tests.faults.chaos.processes import seconds_until
 from tests.faults.chaos.report import Fault, Report
 
 QUEUE_KEY = f"{PREFIX}{GPU_QUEUE}"
 CONSUMED_SECONDS = 60.0
-_ANSWERED = re.compile(rf"Task {re.escape(TRAIN_TASK)}\[[^]]*\] succeeded in ([0-9.e-]+)s")
 SHORT = {"hyperparameters": {"max_steps": 3}}
 
 
@@ -31,43 +28,24 @@ def waiting_hints(home: Home) -> int:
 
 
 def seconds_until_a_hint_is_taken(home: Home) -> float:
-    """Hint at a run that is not there, again each second (sending, too, may have to connect anew), until one is
-    taken; an idle worker is needed."""
-    began = time.monotonic()
-    while True:
-        home.queue.send(new_id("run"))
-        sent = waiting_hints(home)
-        try:
-            await_that(lambda: waiting_hints(home) == 0, 1, "hints are taken")
-        except AssertionError:
-            assert time.monotonic() - began < CONSUMED_SECONDS, f"no worker takes hints; {sent} wait"
-        else:
-            return time.monotonic() - began
+    """Push a hint at a run that is not there, past the sender; how long until a worker takes it."""
+    with home.valkey.client() as client:
+        client.lpush(QUEUE_KEY, _envelope(_encoded([[new_id("run")], {}, {}])))
+    return seconds_until(lambda: waiting_hints(home) == 0, 2 * CONSUMED_SECONDS, "the hint is taken")
 
 
 def send_duplicates(home: Home, ledger: Ledger, *, count: int, seed: int) -> Report:
     """`count` hints of one run to two idle workers: one claim, and no work for the others."""
     home.await_warm(2)
-    seen = len(_task_seconds(home))
     run_id = ledger.launch(home.spec(**SHORT), name="Duplicates")
     fault = Fault("duplicate hints", f"{count} at once", run_id, 0)
     for _ in range(count - 1):
         home.queue.send(run_id)
     fault.expect("claims", home.await_over(run_id).epoch, 1)
     ledger.hit(run_id)
-    await_that(lambda: waiting_hints(home) == 0, count, "all hints are taken")
-    await_that(lambda: len(_task_seconds(home)) >= seen + count, 10, "all hints are answered")
-    answered = sorted(_task_seconds(home)[seen:])
-    # The longest is the one that has trained.
-    fault.seconds["idle_hint_p99"] = answered[int(len(answered) * 0.99) - 1]
+    fault.seconds["all_taken"] = seconds_until(lambda: waiting_hints(home) == 0, count, "all hints are taken")
     fault.expect("claims_afterwards", home.read(run_id).epoch, 1)
     return Report("duplicate hints", seed, [fault], ledger.count())
-
-
-def _task_seconds(home: Home) -> list[float]:
-    """How long each hint has kept a worker busy, by their logs."""
-    logs = [worker.log.read_text(encoding="utf-8", errors="replace") for worker in home.workers]
-    return [float(found) for log in logs for found in _ANSWERED.findall(log)]
 
 
 def send_forgeries(home: Home, ledger: Ledger, *, seed: int) -> Report:
@@ -90,8 +68,8 @@ def send_forgeries(home: Home, ledger: Ledger, *, seed: int) -> Report:
     return Report("forged messages", seed, faults, ledger.count())
 
 
-def start_by_hint(home: Home, ledger: Ledger) -> float:
-    """How long a run waits for its claim when workers are idle."""
+def seconds_until_a_hint_starts_a_run(home: Home, ledger: Ledger) -> float:
+    """How long a run waits for its claim when workers are idle; without hints it is half a minute at worst."""
     run_id = ledger.launch(home.spec(**SHORT), name="By hint")
     return seconds_until(lambda: home.read(run_id).attempt > 0, CONSUMED_SECONDS, "the run is claimed")
 

@@ -6,7 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from tests.faults.chaos.hints import SHORT, seconds_until_a_hint_is_taken, waiting_hints
+from tests.faults.chaos.hints import (
+    SHORT,
+    seconds_until_a_hint_is_taken,
+    seconds_until_a_hint_starts_a_run,
+    waiting_hints,
+)
 from tests.faults.chaos.home import Home
 from tests.faults.chaos.ledger import Ledger
 from tests.faults.chaos.processes import PostgreSQL
@@ -19,6 +24,7 @@ WAYS = ("restart", "flush", "restart", "launch while down", "flush with hints", 
 def break_valkey(home: Home, ledger: Ledger, *, count: int, seed: int) -> Report:
     """Restart and flush Valkey `count` times, each time under a run that must not notice."""
     rng = random.Random(seed)
+    ledger.undisturbed(home.spec(**SHORT))
     faults = []
     for number in range(count):
         home.await_warm(2)
@@ -27,8 +33,13 @@ def break_valkey(home: Home, ledger: Ledger, *, count: int, seed: int) -> Report
         time.sleep(rng.uniform(0, 2))
         faults.append(_break_valkey(home, ledger, WAYS[number % len(WAYS)]))
         ledger.hit(beside)
-        faults[-1].expect("attempts_beside", home.await_over(beside).attempt, 1)
         faults[-1].seconds["hint_taken"] = seconds_until_a_hint_is_taken(home)
+        faults[-1].expect("attempts_beside", home.await_over(beside).attempt, 1)
+    for _ in range(3):
+        fault = Fault("Valkey away", "afterwards", "", 0)
+        fault.seconds["start_by_hint"] = seconds_until_a_hint_starts_a_run(home, ledger)
+        ledger.count()
+        faults.append(fault)
     return Report("Valkey away", seed, faults, ledger.count())
 
 
@@ -54,7 +65,7 @@ def _break_valkey(home: Home, ledger: Ledger, way: str) -> Fault:
 def _launch(home: Home, ledger: Ledger, fault: Fault) -> float:
     fault.run_id = ledger.launch(home.spec(**SHORT), name=f"Queued: {fault.moment}")
     ledger.hit(fault.run_id)
-    return time.time()
+    return home.read(fault.run_id).queued_at.timestamp()
 
 
 def _await_start(home: Home, fault: Fault, since: float, part: str) -> None:

@@ -20,7 +20,8 @@ _LIMITS = {
     "start_while_down": (100, 60.0),
     "start_when_back": (100, 35.0),
     "hint_taken": (100, 60.0),
-    "idle_hint_p99": (100, 0.02),
+    # Without hints, an idle worker looks each 30 s.
+    "start_by_hint": (100, 10.0),
     "cancel": (100, 20.0),
     "pause": (100, 60.0),
     "keep": (100, 60.0),
