@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from studio import adapters, runs
+from studio import adapters, house, runs
 from studio.adapters import Adapter
 from studio.db import reading
 from studio.runs import Checkpoint, Damaged, Point, Run, RunSpec, SampleAnswer
@@ -107,6 +107,8 @@ class Ledger:
         for run_id in set(self._entries) - known:
             _blame(count, "lost", f"{run_id} has no row")
         self._count_archives(count)
+        for finding in house.examine(house.House(self._home.settings, self._home.session_factory, self._home.storage)):
+            _blame(count, "unexpected", f"fsck: {finding.sentence}")
         return count
 
     def _enter(self, entry: Entry, run: Run, count: Count) -> None:
