@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
@@ -19,7 +19,8 @@ from sqlalchemy.types import Float
 SessionFactory = sessionmaker[Session]
 
 # What is raised while the database is away: restarted, locked for longer than its timeout, or out of connections.
-DATABASE_AWAY = (OperationalError, InterfaceError, NoConnection)
+# psycopg tells by an InternalError that a transaction was ended for being idle.
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError, NoConnection)
 
 _NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -81,13 +82,27 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def make_engine(url: str) -> Engine:
-    """Open a pool on `url`; a bare `postgresql://` uses psycopg 3, SQLite is put into WAL mode."""
+def make_engine(url: str, *, longest_pause_seconds: float | None = None) -> Engine:
+    """Open a pool on `url`; a bare `postgresql://` uses psycopg 3, SQLite is put into WAL mode.
+
+    PostgreSQL ends a transaction in which nothing was said for `longest_pause_seconds`: a process that is frozen, or
+    whose host is gone, would else hold its locks until TCP gives up, which takes two hours.
+    """
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if url.startswith("sqlite"):
         return _sqlite_engine(url)
-    return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, pool_pre_ping=True)
+    if longest_pause_seconds is not None:
+        _end_pauses(engine, longest_pause_seconds)
+    return engine
+
+
+def _end_pauses(engine: Engine, seconds: float) -> None:
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, record: Any) -> None:
+        connection.execute(f"SET idle_in_transaction_session_timeout = {seconds * 1000:.0f}")
+        connection.commit()
 
 
 def _sqlite_engine(url: str) -> Engine:

@@ -42,6 +42,8 @@ log = logging.getLogger("worker")
 
 WORKER_EXTRA = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "huggingface_hub")
 CELERY_PAUSE_SECONDS = 10.0
+# A worker's transactions take milliseconds; one that stands still belongs to a frozen worker, and others wait for it.
+TRANSACTION_PAUSE_SECONDS = 20.0
 _PR_SET_DUMPABLE = 4
 
 
@@ -66,7 +68,8 @@ def make_bench(
     if not settings.redis_url:
         raise StartupError("The worker needs TUNEWRIGHT_REDIS_URL. `tunewright up` starts a server and a worker.")
     hub_token = _read_token(settings.hub_token_file)
-    session_factory = db.make_session_factory(db.make_engine(settings.sqlalchemy_url))
+    engine = db.make_engine(settings.sqlalchemy_url, longest_pause_seconds=TRANSACTION_PAUSE_SECONDS)
+    session_factory = db.make_session_factory(engine)
     _require_tables(session_factory)
     for folder in (settings.runs_dir, settings.logs_dir):
         folder.mkdir(parents=True, exist_ok=True)
