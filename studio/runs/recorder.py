@@ -105,7 +105,8 @@ def _changes(lease: Lease, events: Sequence[Event]) -> dict[str, Any]:
         elif isinstance(event, BestMoved):
             changes.update(best_step=event.step, best_validation_loss=event.validation_loss)
         elif isinstance(event, Checkpointed):
-            changes.update(checkpoint_step=event.step, checkpoint_epoch=lease.epoch, idle_attempts=0, attempt=1)
+            moved = {"checkpoint_step": event.step, "checkpoint_epoch": lease.epoch, "step": event.step}
+            changes.update(moved, idle_attempts=0, attempt=1)
         elif isinstance(event, Resumed) and event.difference:
             # It stays: what comes of a later, exact resumption still stands on this one.
             changes.update(resume_note=event.difference[:300])
