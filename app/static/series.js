@@ -1,5 +1,6 @@
 // The points of a run by metric and step: what is sent twice is there once.
 
+const PATIENCE_MS = 20_000;
 const NOT_FINITE = { nan: "NaN", inf: "∞", "-inf": "−∞" };
 
 // What a metric may grow to before its history is asked for anew, which the server thins to 2,000 points.
@@ -88,7 +89,11 @@ export class Series {
 // Asks for the histories of a run, or for those of a range of steps, `{ from, to }`; null when nobody answers.
 export async function askForSeries(address, range = {}) {
   try {
-    const response = await fetch(`${address}?${new URLSearchParams(range)}`, { headers: { Accept: "application/json" } });
+    const response = await fetch(`${address}?${new URLSearchParams(range)}`, {
+      headers: { Accept: "application/json" },
+      // On a connection that died without a word the answer never comes.
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
     return response.ok ? await response.json() : null;
   } catch {
     return null;

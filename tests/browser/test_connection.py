@@ -7,6 +7,7 @@ import redis
 from playwright.sync_api import Page, expect
 
 from tests.browser.live import LiveStudio, running_studio
+from tests.browser.network import Network
 from tests.browser.training import Training, drawn, expect_all
 
 pytestmark = pytest.mark.browser
@@ -51,20 +52,27 @@ def test_a_restart_of_the_website_leaves_no_hole(
     expect_all(page, training)
 
 
-def test_a_browser_that_was_offline_catches_up(open_page: Callable[..., Page], training: Training) -> None:
+def test_a_browser_that_was_offline_catches_up(
+    open_page: Callable[..., Page], live: LiveStudio, training: Training
+) -> None:
     page = open_page()
-    page.goto(training.url)
-    training.advance(3)
-    expect_all(page, training)
+    with Network(live.url) as network:
+        page.goto(network.url + training.path)
+        training.advance(3)
+        expect_all(page, training)
 
-    page.context.set_offline(True)
-    training.advance(4)
-    training.advance(2, is_heard=False)
-    page.context.set_offline(False)
+        network.cut()
+        page.context.set_offline(True)
+        training.advance(4)
+        training.advance(2, is_heard=False)
+        page.wait_for_timeout(2000)
+        assert len(drawn(page)["train/loss"]) == 3
+        network.mend()
+        page.context.set_offline(False)
 
-    expect_all(page, training)
-    training.advance(1)
-    expect_all(page, training)
+        expect_all(page, training)
+        training.advance(1)
+        expect_all(page, training)
 
 
 def test_a_flushed_redis_and_points_that_were_never_published_leave_no_hole(

@@ -10,13 +10,16 @@ import pytest
 from playwright.sync_api import Page, Route
 
 from tests.browser.live import LiveStudio, running_studio
-from tests.browser.training import Training, expect_all, seconds_until_drawn
+from tests.browser.network import Network
+from tests.browser.training import Training, drawn, expect_all, seconds_until_drawn
 
 pytestmark = [pytest.mark.browser, pytest.mark.faults]
 
 STEPS_PER_SECOND = 10
 RESTARTS = 10
 OFFLINE_SECONDS = 60
+# The page takes a connection for dead after 20 s, and looks every 4 s.
+SILENT_SECONDS = 40
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +37,45 @@ def training(live: LiveStudio, redis_url: str) -> Iterator[Training]:
     training.close()
 
 
-def test_a_minute_offline_leaves_no_gap(open_page: Callable[..., Page], training: Training) -> None:
+def test_a_minute_offline_leaves_no_gap(open_page: Callable[..., Page], live: LiveStudio, training: Training) -> None:
     page = open_page()
-    page.goto(training.url)
-    training.advance(5)
-    expect_all(page, training)
+    with Network(live.url) as network:
+        page.goto(network.url + training.path)
+        training.advance(5)
+        expect_all(page, training)
 
-    with advancing(training):
-        page.context.set_offline(True)
-        page.wait_for_timeout(OFFLINE_SECONDS * 1000)
-        page.context.set_offline(False)
-        began = time.monotonic()
-    gap_seconds = seconds_until_drawn(page, training.histories()) + time.monotonic() - began
+        with advancing(training):
+            network.cut()
+            page.context.set_offline(True)
+            page.wait_for_timeout(OFFLINE_SECONDS * 1000)
+            missed = training.count() - sum(len(points) for points in drawn(page).values())
+            network.mend()
+            page.context.set_offline(False)
+            began = time.monotonic()
+        seconds_until_drawn(page, training.histories())
+        seconds = time.monotonic() - began
 
-    expect_all(page, training)
-    report("offline", points=training.count(), seconds_offline=OFFLINE_SECONDS, seconds_to_catch_up=gap_seconds)
+        expect_all(page, training)
+        assert missed > OFFLINE_SECONDS * STEPS_PER_SECOND / 3
+        report("offline", seconds_offline=OFFLINE_SECONDS, points_missed=missed, seconds_to_catch_up=seconds)
+
+
+def test_a_connection_that_dies_without_a_word_is_made_anew(
+    open_page: Callable[..., Page], live: LiveStudio, training: Training
+) -> None:
+    page = open_page()
+    with Network(live.url) as network:
+        page.goto(network.url + training.path)
+        training.advance(5)
+        expect_all(page, training)
+
+        network.silence()
+        training.advance(5)
+        seconds = seconds_until_drawn(page, training.histories(), seconds=SILENT_SECONDS)
+
+        training.advance(1)
+        assert seconds_until_drawn(page, training.histories()) < 3
+        report("silent connection", seconds_to_catch_up=seconds)
 
 
 def test_ten_restarts_of_the_website_during_a_run_leave_no_gap(

@@ -40,7 +40,12 @@ class Training(Feed):
     @property
     def url(self) -> str:
         """The run's page."""
-        return f"{self._live.url}/runs/{self.run_id}"
+        return f"{self._live.url}{self.path}"
+
+    @property
+    def path(self) -> str:
+        """The page's address within the website."""
+        return f"/runs/{self.run_id}"
 
     def advance(self, steps: int, *, is_heard: bool = True) -> None:
         """Measure so many steps, one validation at the end of them."""
