@@ -6,8 +6,6 @@ import sqlite3
 import time
 from contextlib import closing
 
-from sqlalchemy.exc import OperationalError
-
 from studio.runs import Run
 from tests.faults.chaos.home import Home
 from tests.faults.chaos.ledger import Ledger
@@ -62,7 +60,7 @@ def _can_write(home: Home) -> bool:
     with closing(sqlite3.connect(home.settings.data_dir / "tunewright.sqlite", timeout=0.5)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
-        except (sqlite3.OperationalError, OperationalError):
+        except sqlite3.OperationalError:
             return False
         return True
 

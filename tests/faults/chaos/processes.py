@@ -17,7 +17,7 @@ import redis
 from studio import valkey
 
 Found = TypeVar("Found")
-_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.02
 
 
 class TooLate(AssertionError):
