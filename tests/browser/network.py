@@ -37,8 +37,10 @@ class Network:
         self._listening.close()
 
     def cut(self) -> None:
-        """Close every connection and let no new one through."""
+        """Close every connection and let no new one through; nothing passes any more when this returns."""
         self._is_cut = True
+        for thread in self._threads[1:]:
+            thread.join()
 
     def mend(self) -> None:
         """Let new connections through again."""
