@@ -46,6 +46,8 @@ PLACES: dict[str, tuple[Any, str]] = {
     "link": (os, "link"),
     "papers": (worker.export, "write_papers"),
 }
+# Where a trainer has nothing to save and ends at once, in its listening thread.
+NOTHING_TO_SAVE = ("load", "encode", "papers")
 
 
 def train_on_one_thread(folder: Path) -> int:
@@ -67,6 +69,8 @@ def _hit_at(moment: str) -> None:
         left[0] -= 1
         if left[0] == -1:
             os.kill(os.getpid(), signal.Signals[name])
+            if place in NOTHING_TO_SAVE and name == "SIGTERM":
+                threading.Event().wait()
         return action(*arguments, **keywords)
 
     setattr(owner, attribute, act)
