@@ -46,12 +46,16 @@ def up(
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    cpu: Annotated[
+        bool, typer.Option("--cpu", help="Serve the CPU queue: checks of datasets, never a training.")
+    ] = False,
+) -> None:
     """Run one worker, which trains; needs TUNEWRIGHT_REDIS_URL."""
     from studio.local import check_worker_packages
 
     check_worker_packages()
-    _become("worker")
+    _become("worker.cpu" if cpu else "worker")
 
 
 @app.command()

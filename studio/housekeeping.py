@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from studio import runs
+from studio import chores, runs
 from studio.db import DATABASE_AWAY, SessionFactory, transaction
 from studio.presence import dead_owners
 from studio.queue import GPU_QUEUE, Queue, canary_queue
@@ -48,6 +48,8 @@ class Housekeeping:
             with dead_owners(self._data_dir) as dead, transaction(self._session_factory) as session:
                 touched = self._take_back(session, dead)
                 due = runs.take_due(session)
+                left = chores.reap(session, dead_owners=dead)
+                waiting = chores.take_due(session)
         except DATABASE_AWAY as error:
             log.warning("No round was made: the database does not answer (%s).", type(error).__name__)
             self._grace.begin(time.monotonic())
@@ -60,7 +62,11 @@ class Housekeeping:
         for owner in dead:
             log.warning("Worker %s is dead.", owner)
             self._wire.forget_queue(canary_queue(owner))
+        for chore_id in left:
+            log.warning("%s: its worker is gone; the work was taken back.", chore_id)
         self._send(due)
+        for chore_id in waiting[:MOST_HINTS]:
+            self._queue.send_chore(chore_id)
         return bool(touched or due)
 
     def _take_back(self, session: Session, dead: tuple[str, ...]) -> list[str]:

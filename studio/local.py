@@ -146,7 +146,7 @@ def _parts(studio: Studio) -> list[Part]:
     }
     parts = [_website(studio, shared)]
     if studio.with_worker:
-        parts.insert(0, _worker(settings, shared))
+        parts[:0] = [_worker(settings, shared), _cpu_worker(settings, shared)]
     if studio.valkey_command:
         parts.insert(0, _valkey(studio.valkey_command, studio))
     return parts
@@ -182,6 +182,22 @@ def _worker(settings: Settings, shared: Mapping[str, str]) -> Part:
         stop_note="Saving the run's state ... (Ctrl-C again ends it at once; the run then goes on from its last "
         "checkpoint)",
     )
+
+
+def _cpu_worker(settings: Settings, shared: Mapping[str, str]) -> Part:
+    """Nobody waits for it: a page that needs it says so."""
+    return Part(
+        name="worker of the CPU queue",
+        command=(sys.executable, "-m", "worker.cpu"),
+        environment=shared,
+        log=settings.logs_dir / "worker-cpu.log",
+        ready=_at_once,
+        stop_seconds=15,
+    )
+
+
+async def _at_once() -> bool:
+    return True
 
 
 def _website(studio: Studio, shared: Mapping[str, str]) -> Part:

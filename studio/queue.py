@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 TRAIN_TASK = "tunewright.train_run"
 GPU_QUEUE = "gpu"
+CHORE_TASK = "tunewright.do_chore"
+CPU_QUEUE = "cpu"
 CANARY_TASK = "tunewright.canary"
 
 
@@ -21,6 +23,9 @@ class Queue(Protocol):
 
     def send(self, run_id: str) -> None:
         """Hint that `run_id` may be ready; never raises, since idle workers also look in SQL."""
+
+    def send_chore(self, chore_id: str) -> None:
+        """Hint that a chore waits; never raises."""
 
 
 def make_celery(redis_url: str) -> "Celery":
@@ -64,6 +69,9 @@ class SilentQueue:
     def send(self, run_id: str) -> None:
         """Leave the run to be found."""
 
+    def send_chore(self, chore_id: str) -> None:
+        """Leave the chore to be found."""
+
 
 class CeleryQueue:
     """Hints through Celery."""
@@ -78,14 +86,21 @@ class CeleryQueue:
 
     def send(self, run_id: str) -> None:
         """Send the hint once, without retries: an idle worker finds the row by itself."""
+        self._send(TRAIN_TASK, run_id, GPU_QUEUE)
+
+    def send_chore(self, chore_id: str) -> None:
+        """Send the hint once, to workers of the CPU queue."""
+        self._send(CHORE_TASK, chore_id, CPU_QUEUE)
+
+    def _send(self, task: str, row_id: str, queue: str) -> None:
         # Kombu's client tries to connect for 6 s whatever it is told; a person is waiting.
         if not self._wire.answers():
-            log.warning("The hint for %s was not sent: Redis is down. An idle worker looks every 30 s.", run_id)
+            log.warning("The hint for %s was not sent: Redis is down. An idle worker looks every 30 s.", row_id)
             return
         try:
-            self._celery.send_task(TRAIN_TASK, args=[run_id], queue=GPU_QUEUE, retry=False)
+            self._celery.send_task(task, args=[row_id], queue=queue, retry=False)
         except Exception as error:
-            log.warning("The hint for %s was not sent (%s); an idle worker looks every 30 s.", run_id, error)
+            log.warning("The hint for %s was not sent (%s); an idle worker looks every 30 s.", row_id, error)
 
 
 def _transport_options() -> dict[str, Any]:

@@ -67,6 +67,11 @@ class Settings(BaseSettings):
         return self.data_dir / "models"
 
     @property
+    def cache_dir(self) -> Path:
+        """What can be made again at any time: findings of checks, tokenised rows."""
+        return self.data_dir / "cache"
+
+    @property
     def logs_dir(self) -> Path:
         """Logs of the website, the worker and Valkey."""
         return self.data_dir / "logs"

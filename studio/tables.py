@@ -1,6 +1,7 @@
 """All tables, imported in one place for migrations and for tests that make them."""
 
 from studio.adapters.models import Adapter
+from studio.chores.models import Chore
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.db import Base
 from studio.runs.models import Checkpoint, Point, PointBlock, Run, RunEvent, SampleAnswer, Worker
@@ -10,6 +11,7 @@ metadata = Base.metadata
 __all__ = [
     "Adapter",
     "Checkpoint",
+    "Chore",
     "Dataset",
     "DatasetVersion",
     "Point",

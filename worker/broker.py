@@ -25,7 +25,7 @@ class _Model(BaseModel):
 
 class _Headers(_Model):
     # No built-in task of Celery's, such as celery.map, and none that is held back for years.
-    task: Literal["tunewright.train_run", "tunewright.canary"]
+    task: Literal["tunewright.train_run", "tunewright.do_chore", "tunewright.canary"]
     id: str = Field(max_length=100)
     eta: None = None
     expires: str | None = Field(None, pattern=r"^[0-9T:.+-]{1,40}$")

@@ -5,17 +5,12 @@ import importlib.util
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
 import threading
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from celery import Celery, signals
-from celery.platforms import SecurityWarning
-from celery.worker import state
 from sqlalchemy import inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -25,12 +20,12 @@ from studio.db import SessionFactory
 from studio.errors import StartupError
 from studio.housekeeping import Housekeeping
 from studio.presence import present
-from studio.queue import GPU_QUEUE, CeleryQueue, canary_queue, make_celery
+from studio.queue import GPU_QUEUE, CeleryQueue, canary_queue
 from studio.settings import Settings
 from studio.storage import LocalStorage
 from studio.tables import metadata
 from studio.wire import Wire
-from worker import broker, canary
+from worker import canary, serving
 from worker.bench import Bench
 from worker.canary import Canary
 from worker.environment import keep_only_plain
@@ -41,7 +36,6 @@ from worker.tasks import Slot, add_task
 log = logging.getLogger("worker")
 
 WORKER_EXTRA = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "huggingface_hub")
-CELERY_PAUSE_SECONDS = 10.0
 # A worker's transactions take milliseconds; one that stands still belongs to a frozen worker, and others wait for it.
 TRANSACTION_PAUSE_SECONDS = 20.0
 _PR_SET_DUMPABLE = 4
@@ -53,7 +47,7 @@ def main() -> int:
     download_environ = keep_only_plain()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        _require_worker_extra()
+        require_worker_extra()
         bench = make_bench(settings, download_environ, train=_train, forkserver=Forkserver())
     except StartupError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - the sentence of a program that cannot start
@@ -90,16 +84,8 @@ def make_bench(
 def work(bench: Bench) -> int:
     """Warm the forkserver, make the rounds, and serve hints until a signal; leaves no process behind."""
     assert bench.settings.redis_url is not None
-    _hide_environment()
-    broker.install()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Until Celery has handlers of its own.
-        signal.signal(number, lambda *_: bench.stopping.set())
-    celery = make_celery(bench.settings.redis_url)
-    celery.conf.worker_redirect_stdouts = False
-    # A receiver, even one that does nothing, keeps Celery from setting levels and handlers of its own.
-    signals.setup_logging.connect(_leave_logging, weak=False)
-    signals.worker_shutting_down.connect(lambda **_: bench.stopping.set(), weak=False)
+    hide_environment()
+    celery = serving.make_consumer(bench.settings.redis_url, bench.stopping)
     slot = Slot(bench)
     add_task(celery, slot)
     settings = bench.settings
@@ -109,56 +95,13 @@ def work(bench: Bench) -> int:
         threading.Thread(target=_warm_up, args=(bench,), name="warm-up", daemon=True).start()
         rounds.start()
         try:
-            return _serve_hints(celery, bench)
+            return serving.serve_hints(celery, bench.owner, [GPU_QUEUE, canary_queue(bench.owner)], bench.stopping)
         finally:
             bench.stopping.set()
             rounds.join()
             bench.wire.forget_queue(canary_queue(bench.owner))
             bench.wire.close()
             log.info("worker stopped")
-
-
-def _serve_hints(celery: Celery, bench: Bench) -> int:
-    """Serve until the worker stops. Whatever ends Celery before, runs go on: SQL is looked at every 30 s."""
-    # It warns root about pickle, which is not accepted here.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
-    for name in ("celery.app.trace", "celery.worker.strategy"):
-        # Two lines a hint, and a hint is not worth one.
-        logging.getLogger(name).setLevel(logging.WARNING)
-    threading.Thread(target=_stop_celery, args=(bench.stopping,), name="stop-celery", daemon=True).start()
-    while True:
-        exit_code = _serve(celery, bench.owner)
-        if bench.stopping.is_set():
-            return exit_code
-        log.error("Celery ended (exit code %d); it starts again in %.0f s.", exit_code, CELERY_PAUSE_SECONDS)
-        bench.stopping.wait(CELERY_PAUSE_SECONDS)
-
-
-def _serve(celery: Celery, owner: str) -> int:
-    """Celery in this process: threads, one slot; the flags avoid what kept reconnecting workers silent
-    (celery#8030, #8091, #9054)."""
-    worker = celery.Worker(
-        hostname=f"worker@{owner}",
-        pool_cls="threads",
-        concurrency=1,
-        queues=[GPU_QUEUE, canary_queue(owner)],
-        without_mingle=True,
-        without_gossip=True,
-        without_heartbeat=True,
-        quiet=True,
-    )
-    worker.start()
-    return int(worker.exitcode or 0)
-
-
-def _stop_celery(stopping: threading.Event) -> None:
-    """Also when the signal came before Celery had its handlers."""
-    stopping.wait()
-    state.should_stop = 0
-
-
-def _leave_logging(**_: object) -> None:
-    return
 
 
 def _train(folder: Path) -> int:
@@ -177,7 +120,8 @@ def _warm_up(bench: Bench) -> None:
         log.info("worker ready: warm after %.1f s", seconds)
 
 
-def _require_worker_extra() -> None:
+def require_worker_extra() -> None:
+    """Raise StartupError when a package of the extra is not installed."""
     missing = [name for name in WORKER_EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise StartupError(
@@ -224,7 +168,7 @@ def _read_token(path: Path | None) -> str | None:
         raise StartupError(f"TUNEWRIGHT_HUB_TOKEN_FILE cannot be read: {error.strerror}.") from error
 
 
-def _hide_environment() -> None:
+def hide_environment() -> None:
     """Keep other processes of this user from reading /proc/PID/environ, which shows what was there at the start."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)

@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from app import downloads
-from app.api import adapters, base_models, datasets, history, methods, run_actions, runs, system
+from app.api import adapters, base_models, checks, datasets, history, methods, run_actions, runs, system
 
 router = APIRouter()
-for _part in (datasets, base_models, methods, runs, run_actions, history, adapters, system):
+for _part in (datasets, checks, base_models, methods, runs, run_actions, history, adapters, system):
     router.include_router(_part.router)
 router.include_router(downloads.router)

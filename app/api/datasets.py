@@ -180,6 +180,7 @@ def import_received(
         mapping=options.mapping,
         split=options.split,
         limits=_limits(services.settings),
+        queue=services.queue,
     )
 
 

@@ -55,6 +55,7 @@ def create_dataset(
             mapping=form.mapping,
             split=form.split(),
             limits=datasets.ImportLimits(unpacked_limit_bytes=services.settings.unpacked_limit_bytes),
+            queue=services.queue,
         )
     except StudioError as error:
         return _refused(request, form, error, services)
@@ -76,7 +77,7 @@ def show_dataset(
     dataset = datasets.get_dataset(session, actor, dataset_id)
     context = _rows_context(dataset, services, page, split, raw)
     used_by = runs.list_runs(session, actor, dataset_id=dataset.id, limit=5)
-    return render(request, "datasets/show.html", context | {"runs": used_by, "columns": {}})
+    return render(request, "datasets/show.html", context | {"runs": used_by, "columns": {}, "tab": "preview"})
 
 
 @router.get("/{dataset_id}/rows")

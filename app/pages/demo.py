@@ -36,7 +36,7 @@ def _demo_dataset(session: Session, actor: Actor, services: Services) -> dataset
         with datasets.Receiver(services.settings.uploads_dir, _FILE_NAME, limit_bytes) as receiver:
             receiver.write(path.read_bytes())
             upload = receiver.finish()
-    return datasets.import_upload(session, actor, upload, storage=services.storage, name=_NAME)
+    return datasets.import_upload(session, actor, upload, storage=services.storage, name=_NAME, queue=services.queue)
 
 
 def _demo_spec(version: datasets.DatasetVersion) -> runs.RunSpec:

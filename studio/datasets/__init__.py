@@ -8,10 +8,26 @@ from studio.datasets.catalogue import (
     rename_dataset,
 )
 from studio.datasets.checking import MappingNeeded
+from studio.datasets.checkups import (
+    FoundRow,
+    ask_checkup,
+    checkup_key,
+    checkup_of,
+    healths,
+    keep_findings,
+    read_findings,
+)
 from studio.datasets.importing import import_upload
 from studio.datasets.keys import is_named
 from studio.datasets.models import Dataset, DatasetVersion
-from studio.datasets.reading import NumberedRow, read_rows, split_of, version_split_sizes
+from studio.datasets.reading import (
+    NumberedRow,
+    read_places,
+    read_rows,
+    split_of,
+    version_split_codes,
+    version_split_sizes,
+)
 from studio.datasets.rebuilding import make_files_again, offsets_fit
 from studio.datasets.receiving import ReceivedUpload, Receiver, discard_leftovers
 from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, split_rows, split_sizes
@@ -23,6 +39,7 @@ __all__ = [
     "TARGETS",
     "Dataset",
     "DatasetVersion",
+    "FoundRow",
     "ImportLimits",
     "MappingNeeded",
     "NumberedRow",
@@ -30,19 +47,27 @@ __all__ = [
     "Receiver",
     "Split",
     "SplitName",
+    "ask_checkup",
+    "checkup_key",
+    "checkup_of",
     "delete_dataset",
     "discard_leftovers",
     "get_dataset",
     "get_version",
+    "healths",
     "import_upload",
     "is_named",
+    "keep_findings",
     "list_datasets",
     "make_files_again",
     "offsets_fit",
+    "read_findings",
+    "read_places",
     "read_rows",
     "rename_dataset",
     "split_of",
     "split_rows",
     "split_sizes",
+    "version_split_codes",
     "version_split_sizes",
 ]

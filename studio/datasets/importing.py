@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from studio import formats
 from studio.actors import Actor
 from studio.datasets.checking import checked
+from studio.datasets.checkups import ask_checkup
 from studio.datasets.keys import discard_unnamed
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.datasets.naming import dataset_name, name_from_file
@@ -20,6 +21,7 @@ from studio.datasets.splits import Split
 from studio.errors import UnsupportedFile
 from studio.formats import FileKind, ImportLimits
 from studio.formats.report import OFFSETS_FILE, ROWS_FILE, Report, Request
+from studio.queue import Queue, SilentQueue
 from studio.storage import Storage, disk_space_told
 
 
@@ -33,8 +35,9 @@ def import_upload(
     mapping: dict[str, str] | None = None,
     split: Split | None = None,
     limits: ImportLimits = ImportLimits(),
+    queue: Queue = SilentQueue(),
 ) -> Dataset:
-    """Make a dataset of a received file; the received file is removed whatever happens.
+    """Make a dataset of a received file and have it checked; the received file is removed whatever happens.
 
     Raises InvalidInput (its `problems` are the first 100), MappingNeeded, UnsupportedFile, TooLarge or
     StorageFull, and then leaves nothing behind. Flushes; the caller commits.
@@ -48,6 +51,7 @@ def import_upload(
             version = _version(actor, upload, kind, report, split or Split())
             dataset = Dataset(owner_id=actor.id, name=title, versions=[version])
             _store_and_flush(session, storage, dataset, upload, folder)
+        ask_checkup(session, actor, version, queue=queue)
         return dataset
     finally:
         upload.discard()

@@ -30,7 +30,11 @@ class Dataset(Base):
 
 
 class DatasetVersion(Base):
-    """The state of a dataset that a run names: canonical rows in one file that never changes."""
+    """The state of a dataset that a run names: canonical rows in one file that never changes.
+
+    One that was made from another names its parent, the steps of the recipe that made it, and a file with each row's
+    place in the parent. `split_sha256` names a file of split codes; without one the split is computed from `split`.
+    """
 
     __tablename__ = "dataset_versions"
     __table_args__ = (
@@ -54,6 +58,10 @@ class DatasetVersion(Base):
     row_count: Mapped[int]
     split: Mapped[dict[str, Any]] = mapped_column(JSON)
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    parent_id: Mapped[str | None] = mapped_column(String(40))
+    recipe: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, server_default="[]")
+    origins_sha256: Mapped[str | None] = mapped_column(String(64))
+    split_sha256: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     dataset: Mapped[Dataset] = relationship(back_populates="versions", lazy="joined")
 

@@ -1,6 +1,7 @@
 """Read rows of a version by their place: a seek for each, never a scan."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
 from typing import Any, BinaryIO
@@ -32,13 +33,26 @@ def read_rows(
     """Read up to `limit` rows from the `start`-th (from 0) of the file, or of one split of it."""
     codes = split_codes(version.row_count, split_spec or split_of(version))
     places = _places(codes, split, max(0, start), max(0, limit))
-    if not places:
-        return []
+    return _numbered(version, storage, codes, places) if places else []
+
+
+def _numbered(version: DatasetVersion, storage: Storage, codes: bytes, places: Sequence[int]) -> list[NumberedRow]:
     with storage.open(version.rows_key) as rows, storage.open(version.offsets_key) as offsets:
         return [
             NumberedRow(number=place + 1, split=SPLIT_NAMES[codes[place]], row=_row(rows, offsets, place))
             for place in places
         ]
+
+
+def read_places(version: DatasetVersion, *, storage: Storage, places: Sequence[int]) -> list[NumberedRow]:
+    """Read the rows at these places (from 0), in the order given."""
+    codes = version_split_codes(version)
+    return _numbered(version, storage, codes, places)
+
+
+def version_split_codes(version: DatasetVersion, split: Split | None = None) -> bytes:
+    """One byte for each row: the place of its split in SPLIT_NAMES."""
+    return split_codes(version.row_count, split or split_of(version))
 
 
 def version_split_sizes(version: DatasetVersion, split: Split | None = None) -> dict[SplitName, int]:

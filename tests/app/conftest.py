@@ -1,5 +1,6 @@
 """The website on real parts: databases, a folder of files, Valkey, and a server on a socket where one is needed."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,10 @@ from studio.runs import Run
 from studio.settings import Settings
 from studio.storage import LocalStorage
 from studio.wire import Wire
+from worker.bench import Bench
+from worker.chores import ChoreSlot
+from worker.doing import DOERS
+from worker.start import Forkserver
 
 
 @pytest.fixture
@@ -132,3 +137,23 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+@pytest.fixture
+def cpu_worker(services: Services, web_settings: Settings) -> ChoreSlot:
+    """The slot of a worker of the CPU queue."""
+    bench = Bench(
+        settings=web_settings,
+        session_factory=services.session_factory,
+        storage=services.storage,
+        wire=services.wire,
+        forkserver=Forkserver(preload=[]),
+        train=_no_trainer,
+        owner="cpu",
+        download_environ=dict(os.environ),
+    )
+    return ChoreSlot(bench, DOERS)
+
+
+def _no_trainer(folder: Path) -> int:
+    raise AssertionError

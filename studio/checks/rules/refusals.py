@@ -1,0 +1,62 @@
+"""Answers that refuse, or say little."""
+
+import re
+from collections.abc import Iterator
+
+from studio.checks.base import Check, Finding
+from studio.checks.seen import Seen
+
+_LOOKED_AT = 300
+_REFUSAL = re.compile(
+    r"^\W*(?:i'?m sorry,? but|i am sorry,? but|sorry,? (?:but )?i (?:can'?t|cannot)|i apologi[sz]e,? but i|"
+    r"i (?:can(?:'t|not)|am unable to|'m unable to|am not able to|won'?t) (?:help|assist|provide|answer|fulfil|comply|"
+    r"do that|generate|create|write)|as an? (?:ai|artificial intelligence|large language model|language model)\b)|"
+    r"\bas an ai (?:language )?model\b|\bi(?: do not|'?m not able to| don'?t) have (?:personal (?:opinions|feelings)|"
+    r"access to real-time)\b"
+)
+_LOW_VALUE = frozenset(
+    {
+        "i don't know",
+        "i do not know",
+        "idk",
+        "not sure",
+        "i'm not sure",
+        "no answer",
+        "no idea",
+        "todo",
+        "tbd",
+        "test",
+        "asdf",
+        "see above",
+        "same as above",
+        "no comment",
+        "?",
+        "-",
+        "...",
+        "…",
+    }
+)
+
+
+class Refusals(Check):
+    """English phrases at the start of an answer, and stock phrases of assistants in its first 300 characters."""
+
+    name = "refusals"
+    title = "Refusals and empty phrases"
+    severity = "warning"
+    explanation = (
+        "These answers refuse, or say no more than that there is no answer. A few of them are enough to teach a small "
+        "model to refuse what it could do."
+    )
+    advice = "Drop these rows unless refusing is what the model shall learn."
+    fixes = ("drop", "edit")
+
+    def look(self, seen: Seen) -> Iterator[Finding]:
+        """Tell of the last answer."""
+        if "text" in seen.row:
+            return
+        answer = seen.normal_answer[:_LOOKED_AT].replace("’", "'")
+        if answer.strip(" .!") in _LOW_VALUE or answer in _LOW_VALUE:
+            yield Finding(seen.number, f'the answer is "{seen.answer.strip()[:40]}"')
+        elif found := _REFUSAL.search(answer):
+            yield Finding(seen.number, f'the answer says "{found.group().strip()[:60]}"')

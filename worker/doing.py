@@ -1,0 +1,50 @@
+"""How the chores of each kind are done: which child is given what, and what is kept of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from studio import chores, datasets
+from studio.chores import ChoreLease
+from studio.datasets import DatasetVersion
+from studio.db import reading, transaction
+from studio.errors import NotFound
+from worker.bench import Bench
+from worker.chores import Doer, Work
+
+# A dataset of 5 million rows takes some 20 bytes a row and check.
+_CHECKS_MEMORY_BYTES = 2 << 30
+
+
+class Checkup:
+    """The checks of a version."""
+
+    def begin(self, bench: Bench, lease: ChoreLease, folder: Path) -> Work:
+        """Hand the rows and their split to the child."""
+        version = _version(bench, lease)
+        codes = folder / "split.codes"
+        codes.write_bytes(datasets.version_split_codes(version))
+        request = {
+            "rows": str(bench.storage.path(version.rows_key)),
+            "split_codes": str(codes),
+            "row_count": version.row_count,
+            "canonical": version.canonical,
+        }
+        return Work(request, module="studio.checks", memory_bytes=_CHECKS_MEMORY_BYTES)
+
+    def store(self, bench: Bench, lease: ChoreLease, folder: Path, result: dict[str, Any]) -> None:
+        """Findings first, then the row that tells of them."""
+        datasets.keep_findings(bench.settings.cache_dir, lease, folder)
+        with transaction(bench.session_factory) as session:
+            chores.finish(session, lease, result)
+
+
+DOERS: Mapping[str, Doer] = {"checkup": Checkup()}
+
+
+def _version(bench: Bench, lease: ChoreLease) -> DatasetVersion:
+    with reading(bench.session_factory) as session:
+        version = session.get(DatasetVersion, lease.version_id)
+        if version is None:
+            raise NotFound("The dataset is gone.")
+        return version
