@@ -28,6 +28,7 @@ def list_datasets(
     context = {
         "datasets": found,
         "used": runs.count_by_dataset(session, actor),
+        "health": datasets.healths(session, actor, [dataset.latest for dataset in found]),
         "next_after": found[-1].id if len(found) == _PAGE_DATASETS else None,
     }
     return render(request, "datasets/list.html", context)

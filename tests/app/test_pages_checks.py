@@ -1,6 +1,7 @@
 """The page of checks, from the upload to the rows that a check found."""
 
 import json
+import re
 
 from fastapi.testclient import TestClient
 
@@ -93,3 +94,16 @@ def test_findings_whose_cache_was_cleared_are_asked_for_again(
     found = client.get(f"{page}/checks/exact_duplicates")
 
     assert "The list of rows is not kept any more." in found.text
+
+
+def test_the_list_of_datasets_shows_their_health(client: TestClient, cpu_worker: ChoreSlot) -> None:
+    upload(client, PAIRS)
+    waiting = client.get("/datasets").text
+    upload(client, PLANTED)
+    cpu_worker.drain()
+
+    done = " ".join(client.get("/datasets").text.split())
+
+    assert "not checked" in waiting
+    assert "healthy" in done
+    assert re.search(r"</svg>[23] warnings", done)
