@@ -1,4 +1,4 @@
-"""Downloads of adapters: resumable by Range, and never complete unless every byte is the one that was stored."""
+"""Downloads of stored files: resumable by Range, and never complete unless every byte is the one that was stored."""
 
 import asyncio
 import hashlib
@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from fastapi import APIRouter
@@ -39,21 +40,31 @@ class DamagedArchive(StudioError):
     code = "damaged"
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored file and how it is sent; `file_name` is ASCII and made by the studio, `what` is said when it is bad."""
+
+    key: str
+    sha256: str
+    size_bytes: int
+    file_name: str
+    media_type: str
+    what: str
+
+
 class Download(Response):
-    """An archive or one range of it. Its SHA-256 is the ETag, so a resumed download never mixes two files."""
+    """A file or one range of it. Its SHA-256 is the ETag, so a resumed download never mixes two files."""
 
-    media_type = "application/zip"
-
-    def __init__(self, services: Services, adapter: adapters.Adapter) -> None:
+    def __init__(self, services: Services, file: Stored) -> None:
         super().__init__()
         self._storage, self._hashes = services.storage, services.hashes
-        self._key, self._sha256, self._size = adapter.storage_key, adapter.sha256, adapter.size_bytes
-        self._tag = f'"{adapter.sha256}"'
+        self._key, self._sha256, self._size, self._what = file.key, file.sha256, file.size_bytes, file.what
+        self._tag = f'"{file.sha256}"'
         self._fixed_headers = {
             "etag": self._tag,
             "accept-ranges": "bytes",
-            "content-type": "application/zip",
-            "content-disposition": f'attachment; filename="{adapter.file_name}"',
+            "content-type": file.media_type,
+            "content-disposition": f'attachment; filename="{file.file_name}"',
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,7 +151,9 @@ class Download(Response):
 
     def _damaged(self, what: str) -> DamagedArchive:
         log.error("%s is damaged: %s.", self._key, what)
-        return DamagedArchive("The stored file of this adapter is damaged and is not sent. Restore it from a backup.")
+        return DamagedArchive(
+            f"The stored file of this {self._what} is damaged and is not sent. Restore it from a backup."
+        )
 
 
 def asked_range(asked: Headers, tag: str, size: int) -> range | None:
@@ -189,4 +202,15 @@ def download_archive(
     adapter_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> Download:
     """Send the adapter's zip."""
-    return Download(services, adapters.get_adapter(session, actor, adapter_id))
+    adapter = adapters.get_adapter(session, actor, adapter_id)
+    return Download(
+        services,
+        Stored(
+            key=adapter.storage_key,
+            sha256=adapter.sha256,
+            size_bytes=adapter.size_bytes,
+            file_name=adapter.file_name,
+            media_type="application/zip",
+            what="adapter",
+        ),
+    )

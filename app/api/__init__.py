@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
-from app import downloads
+from app import downloads, exports
 from app.api import adapters, base_models, checks, datasets, history, methods, run_actions, runs, system
 
 router = APIRouter()
 for _part in (datasets, checks, base_models, methods, runs, run_actions, history, adapters, system):
     router.include_router(_part.router)
 router.include_router(downloads.router)
+router.include_router(exports.router)

@@ -1,5 +1,6 @@
 """Datasets: files that people upload, checked and kept as immutable versions of canonical rows."""
 
+from studio.datasets.card import croissant, dataset_card, file_stem
 from studio.datasets.catalogue import (
     delete_dataset,
     get_dataset,
@@ -13,6 +14,7 @@ from studio.datasets.checkups import (
     ask_checkup,
     checkup_key,
     checkup_of,
+    found_by_checks,
     healths,
     keep_findings,
     read_findings,
@@ -50,8 +52,12 @@ __all__ = [
     "ask_checkup",
     "checkup_key",
     "checkup_of",
+    "croissant",
+    "dataset_card",
     "delete_dataset",
     "discard_leftovers",
+    "file_stem",
+    "found_by_checks",
     "get_dataset",
     "get_version",
     "healths",

@@ -54,6 +54,13 @@ def checkup_of(session: Session, actor: Actor, version: DatasetVersion) -> Chore
     return chores.newest(session, actor, "checkup", checkup_key(version))
 
 
+def found_by_checks(session: Session, actor: Actor, version: DatasetVersion) -> list[dict[str, Any]]:
+    """The checks that found something in a version; empty while its checkup is not done."""
+    chore = checkup_of(session, actor, version)
+    checks: list[dict[str, Any]] = chore.result["checks"] if chore is not None and chore.status == "done" else []
+    return [check for check in checks if check["count"]]
+
+
 def healths(session: Session, actor: Actor, versions: Sequence[DatasetVersion]) -> dict[str, dict[str, int]]:
     """How many blockers, warnings and notes each checked version has, by version id."""
     keys = {checkup_key(version): version.id for version in versions}
