@@ -18,12 +18,15 @@ from studio.runs import errors_by_field
 from studio.settings import Settings
 
 FILE_FIELD = "file"
+# Rows typed into the form: they are a file whose kind is told by its first characters.
+PASTE_FIELD = "pasted"
 MAX_FIELDS = 40
 MAX_FIELD_BYTES = 64 * 1024
 MAX_PART_HEADERS_BYTES = 8 * 1024
 # One hop to a thread per MiB; uvicorn delivers 64 KiB at a time.
 _BATCH_BYTES = 1 << 20
-_NO_FILE = "Choose a file to upload."
+_NO_FILE = "Choose a file to upload, or paste rows."
+_TWO_SOURCES = "Either upload a file or paste rows, not both."
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -115,6 +118,7 @@ class _Part:
     header_value: bytes = b""
     name: str = ""
     is_file: bool = False
+    is_pasted: bool = False
 
 
 class _Form:
@@ -126,6 +130,7 @@ class _Form:
         self._receiver: Receiver | None = None
         self._fields: dict[str, bytes] = {}
         self._part = _Part()
+        self._has_pasted = False
         self._ended = False
 
     def callbacks(self) -> Any:
@@ -170,6 +175,8 @@ class _Form:
         file_name = options.get(b"filename")
         if file_name is not None:
             self._begin_file(file_name)
+        elif self._part.name == PASTE_FIELD:
+            self._part.is_pasted = True
         elif len(self._fields) >= MAX_FIELDS:
             raise InvalidInput(f"A form has at most {MAX_FIELDS} fields.")
         else:
@@ -181,17 +188,35 @@ class _Form:
             # A browser sends an empty name when no file was chosen.
             return
         if self._part.name != FILE_FIELD or self._receiver is not None:
-            sentence = "Send one file at a time, in the field `file`."
+            sentence = _TWO_SOURCES if self._has_pasted else "Send one file at a time, in the field `file`."
             raise InvalidInput(sentence, fields={FILE_FIELD: sentence})
         # Browsers write a quote in a name as %22, and nothing else so.
-        name = file_name.decode("utf-8", "replace").replace("%22", '"')
+        self._open(file_name.decode("utf-8", "replace").replace("%22", '"'))
+
+    def _open(self, name: str) -> None:
         receiver = Receiver(self._settings.uploads_dir, name, self._settings.upload_limit_bytes)
         self._receiver = self._cleanup.enter_context(receiver)
+
+    def _paste(self, piece: bytes) -> None:
+        """An empty field is none; the first characters of another one tell what it is."""
+        if not self._has_pasted:
+            piece = piece.lstrip()
+            if not piece:
+                return
+            if self._receiver is not None:
+                raise InvalidInput(_TWO_SOURCES, fields={PASTE_FIELD: _TWO_SOURCES})
+            self._open(_pasted_name(piece))
+            self._has_pasted = True
+        assert self._receiver is not None
+        self._receiver.write(piece)
 
     def _data(self, chunk: bytes, start: int, end: int) -> None:
         if self._part.is_file:
             if self._receiver is not None:
                 self._receiver.write(chunk[start:end])
+            return
+        if self._part.is_pasted:
+            self._paste(chunk[start:end])
             return
         value = self._fields[self._part.name] + chunk[start:end]
         if len(value) > MAX_FIELD_BYTES:
@@ -201,6 +226,13 @@ class _Form:
 
     def _end(self) -> None:
         self._ended = True
+
+
+def _pasted_name(beginning: bytes) -> str:
+    """JSON begins with a bracket; of tables, one copied from a spreadsheet has tabs."""
+    if beginning[:1] in (b"{", b"["):
+        return "pasted.jsonl"
+    return "pasted.tsv" if b"\t" in beginning.partition(b"\n")[0] else "pasted.csv"
 
 
 async def _batches(request: Request) -> AsyncIterator[bytes]:

@@ -141,3 +141,34 @@ def test_a_dataset_that_a_run_names_stays(
 
     assert answer.status_code == 409
     assert "Delete the runs first" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("pasted", "file_name"),
+    [
+        ('{"prompt": "a", "completion": "b"}\r\n{"prompt": "c", "completion": "d"}\r\n', "pasted.jsonl"),
+        ('\n [{"prompt": "a", "completion": "b"}, {"prompt": "c", "completion": "d"}]', "pasted.jsonl"),
+        ("question\tanswer\r\na\tb\r\nc\td", "pasted.tsv"),
+        ("question,answer\r\na,b\r\nc,d", "pasted.csv"),
+    ],
+)
+def test_rows_can_be_pasted(client: TestClient, pasted: str, file_name: str) -> None:
+    answer = client.post("/datasets", files={"file": ("", b""), "pasted": (None, pasted)}, follow_redirects=False)
+
+    page = client.get(answer.headers["location"])
+    assert "2 rows" in page.text
+    assert file_name in page.text
+
+
+def test_a_file_and_pasted_rows_at_once_are_refused(client: TestClient) -> None:
+    answer = client.post("/datasets", files={"file": ("rows.jsonl", ROWS), "pasted": (None, "question,answer\na,b")})
+
+    assert answer.status_code == 422
+    assert "Either upload a file or paste rows, not both." in answer.text
+
+
+def test_nothing_chosen_and_nothing_pasted_is_told(client: TestClient) -> None:
+    answer = client.post("/datasets", files={"file": ("", b""), "pasted": (None, " \n")})
+
+    assert answer.status_code == 422
+    assert "Choose a file to upload" in answer.text
