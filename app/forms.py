@@ -37,7 +37,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "optimizer": {"adamw": "AdamW", "adamw_8bit": "AdamW, 8-bit", "paged_adamw_8bit": "AdamW, 8-bit, paged"},
 }
-_NOT_DRAWN = frozenset({"kind", "dataset_version_id", "sha256", "id"})
+# What a frozen split names; a form shows its sizes, and takes it from the version.
+_FROZEN = frozenset({"codes_sha256", "sizes"})
+_NOT_DRAWN = frozenset({"kind", "dataset_version_id", "sha256", "id"}) | _FROZEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +133,13 @@ class FormState:
         )
 
 
-def spec_from_form(form: Mapping[str, str], *, sha256: str) -> RunSpec:
-    """Build the spec; raises InvalidInput with a sentence per dotted name."""
+def spec_from_form(form: Mapping[str, str], *, sha256: str, frozen_split: Mapping[str, Any] | None = None) -> RunSpec:
+    """Build the spec, with a frozen split as the version has it; raises InvalidInput with a sentence per name."""
     plain = nested(form)
-    plain.setdefault("data", {})["sha256"] = sha256
+    data = plain.setdefault("data", {})
+    data["sha256"] = sha256
+    if frozen_split is not None:
+        data["split"] = dict(frozen_split)
     try:
         return RunSpec.model_validate(plain)
     except ValidationError as error:
@@ -188,7 +193,7 @@ def _flat(prefix: str, tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from _flat(f"{prefix}{key}.", value)
-        else:
+        elif key not in _FROZEN:
             yield f"{prefix}{key}", as_text(value)
 
 

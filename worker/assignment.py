@@ -24,6 +24,8 @@ class Assignment(BaseModel):
     row_count: int
     canonical: str
     dataset_name: str
+    split_codes_path: Path | None = None
+    """The codes of a frozen split; other splits are computed from the spec."""
     gpu: str | None = None
     checkpoint: Path | None = None
     """A verified folder to resume from; it may be one of an earlier attempt."""

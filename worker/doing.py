@@ -23,7 +23,7 @@ class Checkup:
         """Hand the rows and their split to the child."""
         version = _version(bench, lease)
         codes = folder / "split.codes"
-        codes.write_bytes(datasets.version_split_codes(version))
+        codes.write_bytes(datasets.version_split_codes(version, storage=bench.storage))
         request = {
             "rows": str(bench.storage.path(version.rows_key)),
             "split_codes": str(codes),

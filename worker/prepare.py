@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from studio import base_models, runs
-from studio.datasets import DatasetVersion
+from studio.datasets import DatasetVersion, codes_key
 from studio.errors import InvalidInput, NotFound
 from studio.runs import Checkpoint, Run
 from studio.storage import free_bytes, sha256_of
@@ -69,6 +69,7 @@ def prepare(
     run, version, settings = start.run, start.run.dataset_version, bench.settings
     spec = run.run_spec
     rows, offsets = _checked_rows(bench, version, spec.data.sha256, check)
+    codes = _checked_codes(bench, spec, check)
     folder, revision = _base_model(bench, spec, fetch)
     _refuse_full_disk(bench, spec, folder, start.kept_bytes)
     return Assignment(
@@ -83,6 +84,7 @@ def prepare(
         row_count=version.row_count,
         canonical=version.canonical,
         dataset_name=start.dataset_name,
+        split_codes_path=codes,
         gpu=settings.gpu,
         checkpoint=checkpoint,
         keep_only=run.desired == "keep" and checkpoint is not None,
@@ -107,6 +109,24 @@ def _checked_rows(bench: Bench, version: DatasetVersion, sha256: str, check: Che
         )
         raise AttemptOver(Fail("bad_data", sentence))
     return rows, offsets
+
+
+def _checked_codes(bench: Bench, spec: runs.RunSpec, check: Check) -> Path | None:
+    """The file that says which rows are held out, where a version has inherited it."""
+    sha256 = spec.data.split.codes_sha256
+    if sha256 is None:
+        return None
+    try:
+        codes = bench.storage.path(codes_key(sha256))
+    except NotFound as error:
+        raise AttemptOver(Fail("bad_data", error.message)) from error
+    if sha256_of(codes, check) != sha256:
+        sentence = (
+            "The split on disk is not the one that the spec names: its SHA-256 differs. Restore it from a backup, or "
+            "apply the fixes of this version again."
+        )
+        raise AttemptOver(Fail("bad_data", sentence))
+    return codes
 
 
 def _base_model(bench: Bench, spec: runs.RunSpec, fetch: Download) -> tuple[Path, str | None]:

@@ -24,7 +24,8 @@ class NumberedRow:
 
 def choose_rows(assignment: Assignment, split: SplitName, limit: int | None) -> list[NumberedRow]:
     """Read at most `limit` rows of a split; which ones depends only on the run's seed."""
-    positions: Sequence[int] = split_rows(assignment.row_count, assignment.spec.data.split, split)
+    codes = assignment.split_codes_path.read_bytes() if assignment.split_codes_path else None
+    positions: Sequence[int] = split_rows(assignment.row_count, assignment.spec.data.split, split, codes)
     if limit is not None and limit < len(positions):
         chosen = random.Random(assignment.spec.hyperparameters.seed)  # noqa: S311 - a seeded choice, not a secret
         positions = sorted(chosen.sample(positions, limit))

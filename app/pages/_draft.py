@@ -104,7 +104,7 @@ class Draft:
             if version is None:
                 sentence = "Pick a dataset: the numbers follow from its rows."
                 raise InvalidInput(sentence, fields={DATASET_FIELD: sentence})
-            spec = spec_from_form(self.values, sha256=version.sha256)
+            spec = spec_from_form(self.values, sha256=version.sha256, frozen_split=version.frozen_split)
             return spec, runs.make_plan(spec, version.row_count), {}
         except InvalidInput as error:
             return None, None, error.fields
@@ -213,4 +213,4 @@ def checked_spec(session: Session, actor: Actor, values: Mapping[str, str]) -> R
     except NotFound as error:
         sentence = "Pick a dataset of the list."
         raise InvalidInput("Some settings need another look.", fields={DATASET_FIELD: sentence}) from error
-    return spec_from_form(values, sha256=version.sha256)
+    return spec_from_form(values, sha256=version.sha256, frozen_split=version.frozen_split)

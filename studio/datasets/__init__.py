@@ -32,7 +32,7 @@ from studio.datasets.reading import (
 )
 from studio.datasets.rebuilding import make_files_again, offsets_fit
 from studio.datasets.receiving import ReceivedUpload, Receiver, discard_leftovers
-from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, split_rows, split_sizes
+from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, codes_key, split_rows, split_sizes
 from studio.formats import EXTENSIONS, TARGETS, ImportLimits
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "ask_checkup",
     "checkup_key",
     "checkup_of",
+    "codes_key",
     "croissant",
     "dataset_card",
     "delete_dataset",

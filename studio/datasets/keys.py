@@ -1,16 +1,25 @@
 """Which stored files the rows of datasets name: several versions may share one, so none goes while a row is left."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 from studio.datasets.models import DatasetVersion
 from studio.db import reading
 from studio.storage import Storage
 
+_COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
+    "originals": DatasetVersion.original_sha256,
+    "origins": DatasetVersion.origins_sha256,
+    "splits": DatasetVersion.split_sha256,
+}
+
 
 def is_named(session: Session, key: str) -> bool:
-    """Whether a version's rows, offsets or original lie under this key."""
+    """Whether a version's rows, offsets, original, origins or split codes lie under this key."""
     return bool(session.scalar(select(exists().where(_names(key)))))
 
 
@@ -31,5 +40,4 @@ def discard_unnamed(session: Session, storage: Storage, key: str) -> None:
 
 def _names(key: str) -> ColumnElement[bool]:
     sha256 = key.rpartition("/")[2].partition(".")[0]
-    column = DatasetVersion.original_sha256 if key.startswith("originals/") else DatasetVersion.sha256
-    return column == sha256
+    return _COLUMNS.get(key.partition("/")[0], DatasetVersion.sha256) == sha256

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from studio.datasets.splits import codes_key
 from studio.db import Base, UtcDateTime, utc_now
 from studio.ids import new_id
 
@@ -81,6 +82,23 @@ class DatasetVersion(Base):
         return f"originals/{self.original_sha256[:2]}/{self.original_sha256}"
 
     @property
-    def keys(self) -> tuple[str, str, str]:
+    def origins_key(self) -> str | None:
+        """Where each row's place in the parent lies; None where the rows are the parent's, or there is no parent."""
+        sha256 = self.origins_sha256
+        return f"origins/{sha256[:2]}/{sha256}.origins" if sha256 else None
+
+    @property
+    def codes_key(self) -> str | None:
+        """Where the codes of a frozen split lie."""
+        return codes_key(self.split_sha256) if self.split_sha256 else None
+
+    @property
+    def frozen_split(self) -> dict[str, Any] | None:
+        """Its split, where every row has its place in it for good."""
+        return self.split if self.split_sha256 else None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
         """All its files in storage."""
-        return (self.rows_key, self.offsets_key, self.original_key)
+        always = (self.rows_key, self.offsets_key, self.original_key)
+        return (*always, *(key for key in (self.origins_key, self.codes_key) if key))

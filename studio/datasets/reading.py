@@ -7,7 +7,7 @@ from itertools import compress, islice
 from typing import Any, BinaryIO
 
 from studio.datasets.models import DatasetVersion
-from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, split_codes, split_sizes
+from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, codes_key, split_codes, split_sizes
 from studio.formats.canonical import OFFSET_BYTES
 from studio.storage import Storage
 
@@ -31,7 +31,7 @@ def read_rows(
     split_spec: Split | None = None,
 ) -> list[NumberedRow]:
     """Read up to `limit` rows from the `start`-th (from 0) of the file, or of one split of it."""
-    codes = split_codes(version.row_count, split_spec or split_of(version))
+    codes = version_split_codes(version, split_spec, storage=storage)
     places = _places(codes, split, max(0, start), max(0, limit))
     return _numbered(version, storage, codes, places) if places else []
 
@@ -46,13 +46,17 @@ def _numbered(version: DatasetVersion, storage: Storage, codes: bytes, places: S
 
 def read_places(version: DatasetVersion, *, storage: Storage, places: Sequence[int]) -> list[NumberedRow]:
     """Read the rows at these places (from 0), in the order given."""
-    codes = version_split_codes(version)
+    codes = version_split_codes(version, storage=storage)
     return _numbered(version, storage, codes, places)
 
 
-def version_split_codes(version: DatasetVersion, split: Split | None = None) -> bytes:
-    """One byte for each row: the place of its split in SPLIT_NAMES."""
-    return split_codes(version.row_count, split or split_of(version))
+def version_split_codes(version: DatasetVersion, split: Split | None = None, *, storage: Storage) -> bytes:
+    """One byte for each row: the place of its split in SPLIT_NAMES; raises NotFound for a frozen one that is lost."""
+    split = split or split_of(version)
+    if split.codes_sha256 is None:
+        return split_codes(version.row_count, split)
+    with storage.open(codes_key(split.codes_sha256)) as stream:
+        return stream.read()
 
 
 def version_split_sizes(version: DatasetVersion, split: Split | None = None) -> dict[SplitName, int]:
@@ -61,7 +65,7 @@ def version_split_sizes(version: DatasetVersion, split: Split | None = None) -> 
 
 
 def split_of(version: DatasetVersion) -> Split:
-    """The split that was chosen when the version was imported."""
+    """The split that was chosen at the import, or that the rows inherited."""
     return Split.model_validate(version.split)
 
 

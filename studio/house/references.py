@@ -13,7 +13,8 @@ from studio.adapters import Adapter
 from studio.datasets import Dataset, DatasetVersion
 from studio.runs import Checkpoint
 
-Kind = Literal["rows", "offsets", "original", "adapter"]
+# Mended rows come from the rows of another version, which may be gone: nothing makes them again here.
+Kind = Literal["rows", "mended", "offsets", "original", "origins", "codes", "adapter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,17 @@ def named_checkpoints(session: Session) -> list[NamedCheckpoint]:
 
 def _of_datasets(session: Session) -> Iterator[NamedFile]:
     query = select(DatasetVersion, Dataset.name).join(Dataset, DatasetVersion.dataset_id == Dataset.id)
-    for version, name in session.execute(query.order_by(DatasetVersion.id)):
+    # Those that were uploaded come last and count: from them a file that others share can be made again.
+    for version, name in session.execute(query.order_by(DatasetVersion.parent_id.is_(None), DatasetVersion.id)):
         of = f"of dataset “{name}”"
-        yield NamedFile(version.rows_key, "rows", version.sha256, version.id, f"The file of rows {of}")
+        kind: Kind = "mended" if version.parent_id else "rows"
+        yield NamedFile(version.rows_key, kind, version.sha256, version.id, f"The file of rows {of}")
         yield NamedFile(version.offsets_key, "offsets", None, version.id, f"The index of rows {of}")
         yield NamedFile(version.original_key, "original", version.original_sha256, version.id, f"The upload {of}")
+        if version.origins_key:
+            yield NamedFile(version.origins_key, "origins", version.origins_sha256, version.id, f"The origins {of}")
+        if version.codes_key:
+            yield NamedFile(version.codes_key, "codes", version.split_sha256, version.id, f"The split {of}")
 
 
 def _of_adapters(session: Session) -> Iterator[NamedFile]:

@@ -18,6 +18,8 @@ KEPT_SECONDS = 30.0
 _KINDS = {
     ("files", "datasets"): "datasets",
     ("files", "originals"): "datasets",
+    ("files", "origins"): "datasets",
+    ("files", "splits"): "datasets",
     ("files", "adapters"): "adapters",
     ("models",): "base_models",
     ("logs",): "logs",

@@ -41,7 +41,7 @@ def launch(
     """
     if idempotency_key and (known := find_by_key(session, actor, idempotency_key)):
         return known
-    version = _checked_version(session, actor, spec)
+    version, spec = _checked(session, actor, spec)
     base_model = get_base_model(spec.base_model.id, settings.models_root)
     if parent_run_id is not None:
         get_run(session, actor, parent_run_id)
@@ -72,7 +72,8 @@ def launch(
 
 def preview(session: Session, actor: Actor, spec: RunSpec) -> Plan:
     """Count what a spec comes to on its dataset; raises InvalidInput as `launch` does."""
-    return make_plan(spec, _checked_version(session, actor, spec).row_count)
+    version, spec = _checked(session, actor, spec)
+    return make_plan(spec, version.row_count)
 
 
 def get_run(session: Session, actor: Actor, run_id: str) -> Run:
@@ -189,7 +190,8 @@ def tell(session: Session, run: Run, kind: str, message: str) -> None:
     session.add(RunEvent(run_id=run.id, seq=seq - 1, epoch=run.epoch, kind=kind, message=message))
 
 
-def _checked_version(session: Session, actor: Actor, spec: RunSpec) -> datasets.DatasetVersion:
+def _checked(session: Session, actor: Actor, spec: RunSpec) -> tuple[DatasetVersion, RunSpec]:
+    """The version that a spec names, and the spec with the version's split where that is frozen."""
     try:
         version = datasets.get_version(session, actor, spec.data.dataset_version_id)
     except NotFound as error:
@@ -198,12 +200,26 @@ def _checked_version(session: Session, actor: Actor, spec: RunSpec) -> datasets.
     if version.sha256 != spec.data.sha256:
         sentence = "The dataset's rows are not those that the spec names (their hashes differ)."
         raise InvalidInput(sentence, fields={"data.sha256": sentence})
+    spec = _with_frozen_split(spec, version)
     try:
         make_plan(spec, version.row_count)
     except ValueError as error:
         sentence = str(error)[:1].upper() + str(error)[1:] + "."
         raise InvalidInput(sentence, fields={"data.dataset_version_id": sentence}) from error
-    return version
+    return version, spec
+
+
+def _with_frozen_split(spec: RunSpec, version: DatasetVersion) -> RunSpec:
+    """Rows that were held out before a fix are held out after it; a spec that names no split takes the version's."""
+    own = datasets.split_of(version)
+    if spec.data.split == own or not (own.is_frozen or spec.data.split.is_frozen):
+        return spec
+    if "split" not in spec.data.model_fields_set:
+        return spec.model_copy(update={"data": spec.data.model_copy(update={"split": own})})
+    sentence = "The split of this version is fixed, so that its test rows stay test rows: take the version's own."
+    if not own.is_frozen:
+        sentence = "The spec names the fixed split of another version: take one of shares and a seed."
+    raise InvalidInput(sentence, fields={"data.split": sentence})
 
 
 def _run_name(given: str, dataset_name: str, spec: RunSpec, base_label: str) -> str:
