@@ -1,11 +1,21 @@
 """The child that checks: `python -m studio.checks FOLDER`."""
 
+import os
 import sys
 from pathlib import Path
 
-from studio.checks.run import check_rows
 from studio.chores.child import end_with_parent, run_child
+
+
+def main(folder: Path) -> int:
+    """Check the rows that the request in `folder` names; numpy is loaded after its threads are bounded."""
+    # Each thread of OpenBLAS reserves address space, of which the child may take 2 GiB; nothing here needs them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from studio.checks.run import check_rows
+
+    return run_child(check_rows, folder)
+
 
 if __name__ == "__main__":
     end_with_parent()
-    sys.exit(run_child(check_rows, Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1])))

@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from studio.checks.seen import Seen
 
@@ -27,11 +28,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of the dataset before its rows are read."""
+    """What is known of the dataset before its rows are read.
+
+    `rows` is the file of canonical rows, for checks that read some of them twice; checks that share work keep it in
+    `shared` under a name.
+    """
 
     row_count: int
     canonical: str
     method: str = ""
+    rows: Path | None = None
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 Tell = Callable[[int, int], None]
@@ -55,8 +62,12 @@ class Check(ABC):
         """What is wrong with this row; rows that are found only at the end are told of in `finish`."""
 
     def finish(self) -> Iterable[Finding]:
-        """What only shows when all rows were seen."""
+        """What only shows when all rows were seen; in the order in which the page shall list it."""
         return ()
+
+    def mended(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row as the fixes "trim" and "redact" leave it: a new one, or the same object if nothing changes."""
+        return row
 
     def facts(self) -> dict[str, object]:
         """Numbers for the profile, such as counts by language."""

@@ -56,12 +56,13 @@ class FindingsFile:
 
 def check_rows(request: dict[str, Any], folder: Path, progress: Progress) -> dict[str, Any]:
     """Check the rows of `request["rows"]`; leaves a pair of files for each check under `findings/`."""
-    context = Context(row_count=request["row_count"], canonical=request["canonical"])
+    rows = Path(request["rows"])
+    context = Context(row_count=request["row_count"], canonical=request["canonical"], rows=rows)
     findings = folder / FINDINGS_FOLDER
     findings.mkdir()
     checks = [(check(context), FindingsFile(findings, check.name)) for check in all_checks()]
     codes = Path(request["split_codes"]).read_bytes()
-    for seen in _rows(Path(request["rows"]), codes):
+    for seen in _rows(rows, codes):
         for check, file in checks:
             file.add(check.look(seen))
         if seen.number % 500 == 0:
@@ -70,16 +71,18 @@ def check_rows(request: dict[str, Any], folder: Path, progress: Progress) -> dic
     for number, (check, file) in enumerate(checks):
         progress.tell("Comparing rows", number, len(checks))
         with file:
-            file.add(sorted(check.finish(), key=lambda finding: (finding.group, finding.row)))
+            file.add(check.finish())
         found.append(_summary(check, file))
     progress.tell("Comparing rows", len(checks), len(checks))
     return {"rules_version": RULES_VERSION, "checks": found, "health": _health(found)}
 
 
 def _rows(path: Path, codes: bytes) -> Iterator[Seen]:
+    start = 0
     with path.open("rb", buffering=1 << 20) as stream:
         for number, line in enumerate(stream, start=1):
-            yield Seen(number, codes[number - 1], orjson.loads(line))
+            yield Seen(number, codes[number - 1], orjson.loads(line), start)
+            start += len(line)
 
 
 def _summary(check: Check, file: FindingsFile) -> dict[str, Any]:

@@ -2,38 +2,48 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 import xxhash
 
+SPLITS = ("train", "validation", "test")
 _SPACES = re.compile(r"\s+")
-_SPLITS = ("train", "validation", "test")
+_NOT_TEXTS = frozenset({"tools", "fields"})
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One text of a row: where it stands (such as `messages[2].content`), who says it, and what."""
+class Turn(NamedTuple):
+    """One text of a row: where it stands (such as `messages[2].content`), who says it, and what.
+
+    `calls` are the tools that an assistant calls, as JSON. The turns of a refused answer have the role "rejected".
+    """
 
     where: str
     role: str
     text: str
-    calls_tools: bool = False
+    calls: str = ""
+
+    @property
+    def said(self) -> str:
+        """The text and the calls: what makes one turn differ from another."""
+        return f"{self.text}\n{self.calls}" if self.calls else self.text
 
 
 class Seen:
-    """One row on its way past all checks; `number` counts from 1."""
+    """One row on its way past all checks; `number` counts from 1, `start` is its first byte in the file of rows."""
 
-    def __init__(self, number: int, split_code: int, row: dict[str, Any]) -> None:
+    def __init__(self, number: int, split_code: int, row: dict[str, Any], start: int = 0) -> None:
         self.number = number
         self.split_code = split_code
         self.row = row
+        self.start = start
 
     @property
     def split(self) -> str:
         """The split that it belongs to."""
-        return _SPLITS[self.split_code]
+        return SPLITS[self.split_code]
 
     @cached_property
     def turns(self) -> list[Turn]:
@@ -41,19 +51,32 @@ class Seen:
         return list(_turns(self.row))
 
     @cached_property
+    def has_answer(self) -> bool:
+        """Whether somebody answers, other than in plain text."""
+        return "text" not in self.row and self._last_answer is not None
+
+    @cached_property
+    def _last_answer(self) -> int | None:
+        places = range(len(self.turns) - 1, -1, -1)
+        return next((place for place in places if self.turns[place].role == "assistant"), None)
+
+    @cached_property
     def answer(self) -> str:
         """What is learned last: the last assistant turn, the completion, the chosen answer, or the text."""
-        answers = [turn.text for turn in self.turns if turn.role == "assistant"]
-        return answers[-1] if answers else self.turns[-1].text if self.turns else ""
+        last = self._last_answer
+        return self.turns[last].said if last is not None else self.turns[-1].said if self.turns else ""
 
     @cached_property
     def question(self) -> str:
         """Everything before the last answer, with its roles; empty for plain text."""
         if "text" in self.row:
             return ""
-        last = max((index for index, turn in enumerate(self.turns) if turn.role == "assistant"), default=None)
-        before = self.turns if last is None else self.turns[:last]
-        return "\n".join(f"{turn.role}: {turn.text}" for turn in before)
+        return "\n".join(f"{turn.role}: {turn.said}" for turn in self.turns[: self._last_answer])
+
+    @cached_property
+    def rejected(self) -> str:
+        """The answer that a preference row refuses."""
+        return "\n".join(turn.said for turn in self.turns if turn.role == "rejected")
 
     @cached_property
     def normal_question(self) -> str:
@@ -64,6 +87,12 @@ class Seen:
     def normal_answer(self) -> str:
         """The answer without what does not change its meaning."""
         return normalised(self.answer)
+
+    @cached_property
+    def normal_text(self) -> str:
+        """The whole row, normalised."""
+        texts = [self.normal_question, self.normal_answer]
+        return "\n".join([*texts, normalised(self.rejected)] if "rejected" in self.row else texts)
 
     @cached_property
     def question_hash(self) -> int:
@@ -78,7 +107,7 @@ class Seen:
     @cached_property
     def text_hash(self) -> int:
         """XXH3-64 of the whole row, normalised."""
-        return hashed(f"{self.normal_question}\n{self.normal_answer}")
+        return hashed(self.normal_text)
 
 
 def hashed(text: str) -> int:
@@ -93,18 +122,23 @@ def normalised(text: str) -> str:
     return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
-def _turns(row: dict[str, Any]) -> Any:
+def _turns(row: dict[str, Any]) -> Iterator[Turn]:
     for key, value in row.items():
-        if key in {"tools", "fields"}:
+        if key in _NOT_TEXTS:
             continue
         if isinstance(value, str):
             yield Turn(key, _role(key), value)
         elif isinstance(value, list):
-            for index, message in enumerate(value):
-                if isinstance(message, dict) and "role" in message:
-                    where, calls = f"{key}[{index}].content", bool(message.get("tool_calls"))
-                    yield Turn(where, message["role"], message.get("content") or "", calls)
+            yield from _messages(key, value)
+
+
+def _messages(key: str, messages: list[dict[str, Any]]) -> Iterator[Turn]:
+    for index, message in enumerate(messages):
+        calls = message.get("tool_calls")
+        role = "rejected" if key == "rejected" else message["role"]
+        said = message.get("content") or ""
+        yield Turn(f"{key}[{index}].content", role, said, orjson.dumps(calls).decode() if calls else "")
 
 
 def _role(key: str) -> str:
-    return "user" if key == "prompt" else "assistant"
+    return {"prompt": "user", "rejected": "rejected"}.get(key, "assistant")

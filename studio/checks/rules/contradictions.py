@@ -2,14 +2,19 @@
 
 from array import array
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+
+import numpy as np
 
 from studio.checks.base import Check, Context, Finding
-from studio.checks.seen import Seen
+from studio.checks.rules._groups import groups_of
+from studio.checks.seen import Seen, hashed
 
 
 class Contradictions(Check):
-    """Twenty-four bytes a row: hashes of the normalised question and answer, and the place."""
+    """Twenty-four bytes a row: hashes of the normalised question and answer, and the place.
+
+    Preference rows are left alone: several pairs for one prompt are how such data is made.
+    """
 
     name = "contradictions"
     title = "Contradictions"
@@ -23,27 +28,26 @@ class Contradictions(Check):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._questions, self._answers, self._places = array("Q"), array("Q"), array("Q")
+        self._questions, self._answers, self._rows = array("Q"), array("Q"), array("Q")
 
     def look(self, seen: Seen) -> Iterable[Finding]:
-        """Remember the question and its answer."""
-        if seen.normal_question:
+        """Remember what is asked and what is answered."""
+        if seen.has_answer and seen.normal_question and "rejected" not in seen.row:
             self._questions.append(seen.question_hash)
-            self._answers.append(seen.answer_hash)
-            self._places.append(seen.number)
+            # "Paris" and "Paris." do not contradict each other.
+            self._answers.append(hashed(seen.normal_answer.rstrip(" .!")))
+            self._rows.append(seen.number)
         return ()
 
     def finish(self) -> Iterator[Finding]:
-        """Rows of one question stand together once sorted."""
-        order = sorted(range(len(self._places)), key=self._questions.__getitem__)
-        for _, group in groupby(order, key=self._questions.__getitem__):
-            members = list(group)
-            if len(members) > 1 and len({self._answers[member] for member in members}) > 1:
-                yield from self._tell(members)
-
-    def _tell(self, members: list[int]) -> Iterator[Finding]:
         """Each row names the first one that answers otherwise."""
-        first = self._places[members[0]]
-        for member in members:
-            other = next(self._places[one] for one in members if self._answers[one] != self._answers[member])
-            yield Finding(self._places[member], f"row {other} answers the same question otherwise", other, first)
+        answers, rows = np.array(self._answers), np.array(self._rows)
+        for places in groups_of(self._questions):
+            said = answers[places]
+            others = np.flatnonzero(said != said[0])
+            if not len(others):
+                continue
+            numbers = rows[places].tolist()
+            for row, agrees in zip(numbers, (said == said[0]).tolist(), strict=True):
+                other = numbers[others[0]] if agrees else numbers[0]
+                yield Finding(row, f"row {other} answers the same question otherwise", other, numbers[0])

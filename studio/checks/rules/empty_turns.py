@@ -22,6 +22,6 @@ class EmptyTurns(Check):
     def look(self, seen: Seen) -> Iterator[Finding]:
         """Tell of the first empty turn."""
         for turn in seen.turns:
-            if not turn.text.strip() and not turn.calls_tools:
+            if not turn.text.strip() and not turn.calls:
                 yield Finding(seen.number, f"{turn.where} ({turn.role}) is empty")
                 return

@@ -2,16 +2,14 @@
 
 from array import array
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 
 from studio.checks.base import Check, Context, Finding
-from studio.checks.seen import Seen
-
-_NAMES = ("train", "validation", "test")
+from studio.checks.rules._groups import Places, groups_of
+from studio.checks.seen import SPLITS, Seen
 
 
 class Leakage(Check):
-    """Seventeen bytes a row: a hash of the normalised question (of the text, where there is none), place and split."""
+    """Nine bytes a row: a hash of the normalised question (of the text, where there is none), and the split."""
 
     name = "leakage"
     title = "Leaks between the splits"
@@ -35,17 +33,16 @@ class Leakage(Check):
         return ()
 
     def finish(self) -> Iterator[Finding]:
-        """Equal questions stand together once sorted, in the order of their rows."""
-        order = sorted(range(len(self._hashes)), key=self._hashes.__getitem__)
-        for _, group in groupby(order, key=self._hashes.__getitem__):
-            members = list(group)
-            by_code = {self._codes[member]: member + 1 for member in reversed(members)}
-            for member in members:
-                code = self._codes[member]
-                # A row leaks into the split that is trained on; a test row also into the validation rows.
-                other = min((place for kind, place in by_code.items() if kind < code), default=0)
-                if other:
-                    split = _NAMES[self._codes[other - 1]]
-                    yield Finding(
-                        member + 1, f"a {_NAMES[code]} row; row {other} of {split} asks the same", other, other
-                    )
+        """A row leaks into the split that is trained on; a test row also into the validation rows."""
+        for places in groups_of(self._hashes):
+            yield from self._tell(places)
+
+    def _tell(self, places: Places) -> Iterator[Finding]:
+        numbers = (places + 1).tolist()
+        first = {self._codes[row - 1]: row for row in reversed(numbers)}
+        for row in numbers:
+            code = self._codes[row - 1]
+            other = min((place for kind, place in first.items() if kind < code), default=0)
+            if other:
+                split = SPLITS[self._codes[other - 1]]
+                yield Finding(row, f"a {SPLITS[code]} row; row {other} of {split} asks the same", other, numbers[0])

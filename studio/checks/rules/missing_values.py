@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from studio.checks.base import Check, Finding
 from studio.checks.seen import Seen
 
-_WORDS = frozenset({"none", "nan", "null", "n/a", "na", "undefined", "<na>", "nil", "#n/a", "nat", "[object object]"})
-_TEMPLATE = re.compile(r"\{\{\s*\w[\w .]*\}\}|\$\{\w+\}|<(?:INSERT|YOUR|PLACEHOLDER)[A-Z_ ]*>|\bLorem ipsum\b")
+# Not "na", "nil" or "nat": the code of Namibia, a score in sport and a name are answers too.
+_WORDS = frozenset({"none", "nan", "null", "n/a", "undefined", "<na>", "#n/a", "[object object]"})
+_TEMPLATE = re.compile(r"\{\{\s*\w[\w .]*\}\}|<(?:INSERT|YOUR|PLACEHOLDER)[A-Z_ ]*>|\bLorem ipsum\b")
+# Where templates are what is talked about, their placeholders are meant.
+_CODE = ("```", "{%", "</")
 
 
 class MissingValues(Check):
@@ -30,6 +33,8 @@ class MissingValues(Check):
             if len(text) < 20 and text.lower() in _WORDS:
                 yield Finding(seen.number, f'{turn.where} is the word "{text}"')
                 return
-            if ("{" in text or "<" in text or "Lorem" in text) and (found := _TEMPLATE.search(text)):
+            if ("{{" in text or "<" in text or "Lorem" in text) and (found := _TEMPLATE.search(text)):
+                if any(mark in text for mark in _CODE):
+                    continue
                 yield Finding(seen.number, f'{turn.where} holds the placeholder "{found.group()[:40]}"')
                 return

@@ -8,9 +8,10 @@ from studio.checks.seen import Seen
 
 _LOOKED_AT = 300
 _REFUSAL = re.compile(
-    r"^\W*(?:i'?m sorry,? but|i am sorry,? but|sorry,? (?:but )?i (?:can'?t|cannot)|i apologi[sz]e,? but i|"
-    r"i (?:can(?:'t|not)|am unable to|'m unable to|am not able to|won'?t) (?:help|assist|provide|answer|fulfil|comply|"
-    r"do that|generate|create|write)|as an? (?:ai|artificial intelligence|large language model|language model)\b)|"
+    r"^\W*(?:i(?:'?m| am) sorry,? but|sorry,? (?:but )?i (?:can'?t|cannot)|(?:i|my) apologi(?:[sz]e|es),? but i|"
+    r"i(?: can'?t| cannot| am unable to|'m unable to| am not able to|'m not able to| won'?t) "
+    r"(?:help|assist|provide|answer|fulfil|comply|do that|generate|create|write)|"
+    r"as an? (?:ai|artificial intelligence|(?:large )?language model)(?: (?:language )?model| assistant)?,? i\b)|"
     r"\bas an ai (?:language )?model\b|\bi(?: do not|'?m not able to| don'?t) have (?:personal (?:opinions|feelings)|"
     r"access to real-time)\b"
 )
@@ -53,7 +54,7 @@ class Refusals(Check):
 
     def look(self, seen: Seen) -> Iterator[Finding]:
         """Tell of the last answer."""
-        if "text" in seen.row:
+        if not seen.has_answer:
             return
         answer = seen.normal_answer[:_LOOKED_AT].replace("’", "'")
         if answer.strip(" .!") in _LOW_VALUE or answer in _LOW_VALUE:

@@ -38,7 +38,7 @@ def _problem(turns: Sequence[Turn]) -> str:
             return f"{turn.where}: the result of a tool is not answered"
         if turn.role == "assistant" and before in {"start", "assistant"}:
             return f"{turn.where}: " + ("the assistant begins" if before == "start" else "two assistant turns in a row")
-        if turn.role == "tool" and not (before == "tool" or (before == "assistant" and turns[index - 1].calls_tools)):
+        if turn.role == "tool" and not (before == "tool" or (before == "assistant" and turns[index - 1].calls)):
             return f"{turn.where}: a tool answers though none was called"
         before = turn.role
     return "" if before == "assistant" else f"the last turn is the {before}'s, so nothing is learned from it"

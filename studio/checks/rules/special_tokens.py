@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from studio.checks.base import Check, Finding
 from studio.checks.seen import Seen
+from studio.checks.texts import with_texts
 
 # The marks that the families of the catalogue, and those before them, put between turns.
 _MARKS = re.compile(
-    r"<\|[a-z_]{2,30}\|>|<\|(?:im_start|im_end|endoftext)\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|"
-    r"<[｜|](?:User|Assistant|begin▁of▁sentence|end▁of▁sentence)[｜|]>|<(?:bos|eos|pad|unk)>|<\|(?:begin|end)_of_text\|>"
+    r"<\|[A-Za-z][A-Za-z0-9_]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|"
+    r"<[｜|](?:User|Assistant|begin▁of▁sentence|end▁of▁sentence)[｜|]>|<(?:bos|eos|pad|unk)>"
 )
 
 
@@ -32,3 +34,13 @@ class SpecialTokens(Check):
             if ("<" in turn.text or "[" in turn.text) and (found := _MARKS.search(turn.text)):
                 yield Finding(seen.number, f"{turn.where} holds {found.group()}")
                 return
+
+    def mended(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Remove the marks, and the white space that was around one at an end."""
+        return with_texts(row, lambda role, text: _without_marks(text) if role != "tool_calls" else text)
+
+
+def _without_marks(text: str) -> str:
+    if not _MARKS.search(text):
+        return text
+    return _MARKS.sub("", text).strip()

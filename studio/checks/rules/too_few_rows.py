@@ -30,4 +30,5 @@ class TooFewRows(Check):
         count = self.context.row_count
         if count < _FIRST_RUN:
             what = "a smoke test" if count >= _SMOKE_TEST else "little more than a try"
-            yield Finding(0, f"{count:,} rows are enough for {what}")
+            rows = "1 row is" if count == 1 else f"{count:,} rows are"
+            yield Finding(0, f"{rows} enough for {what}")
