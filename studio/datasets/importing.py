@@ -3,26 +3,27 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import event
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session
 
 from studio import formats
 from studio.actors import Actor
 from studio.datasets.checking import checked
 from studio.datasets.checkups import ask_checkup
-from studio.datasets.keys import discard_unnamed
+from studio.datasets.keys import NewFiles
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.datasets.naming import dataset_name, name_from_file
 from studio.datasets.receiving import ReceivedUpload
 from studio.datasets.splits import Split
-from studio.errors import UnsupportedFile
+from studio.errors import InvalidInput, UnsupportedFile
 from studio.formats import FileKind, ImportLimits
 from studio.formats.report import OFFSETS_FILE, ROWS_FILE, Report, Request
 from studio.queue import Queue, SilentQueue
 from studio.storage import Storage, disk_space_told
+
+_NOT_FROZEN = "Only a version that comes from another one has codes and sizes."
 
 
 def import_upload(
@@ -43,6 +44,8 @@ def import_upload(
     StorageFull, and then leaves nothing behind. Flushes; the caller commits.
     """
     try:
+        if split is not None and split.is_frozen:
+            raise InvalidInput("A new dataset is split by shares and a seed.", fields={"split": _NOT_FROZEN})
         title = dataset_name(name) if name is not None else name_from_file(upload.file_name)
         kind = _kind(upload.file_name)
         with _work_folder(upload) as folder:
@@ -62,7 +65,7 @@ def _store_and_flush(
 ) -> None:
     """Files before rows: a row is never seen without its files."""
     version = dataset.latest
-    files = _NewFiles(session, storage)
+    files = NewFiles(session, storage)
     files.store(folder / ROWS_FILE, version.rows_key)
     files.store(folder / OFFSETS_FILE, version.offsets_key)
     files.store(upload.path, version.original_key)
@@ -105,29 +108,3 @@ def _version(actor: Actor, upload: ReceivedUpload, kind: FileKind, report: Repor
         split=split.model_dump(),
         facts=report.facts,
     )
-
-
-class _NewFiles:
-    """Files stored ahead of their rows; those that no row names after the transaction go again.
-
-    Until then nobody discards files: another import of the same content shares them.
-    """
-
-    def __init__(self, session: Session, storage: Storage) -> None:
-        self._storage = storage
-        self._new: list[str] = []
-        self._adding = ExitStack()
-        self._adding.enter_context(storage.adding())
-        event.listen(session, "after_transaction_end", self._ended)
-
-    def store(self, source: Path, key: str) -> None:
-        """Store a file and remember its key."""
-        self._new.append(key)
-        self._storage.put(source, key)
-
-    def _ended(self, session: Session, transaction: SessionTransaction) -> None:
-        # The listener stays for the life of the session: none can be taken away while they are called.
-        if transaction.parent is None:
-            self._adding.close()
-            while self._new:
-                discard_unnamed(session, self._storage, self._new.pop())

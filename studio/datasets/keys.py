@@ -1,11 +1,13 @@
 """Which stored files the rows of datasets name: several versions may share one, so none goes while a row is left."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, event, exists, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
+from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction, sessionmaker
 
 from studio.datasets.models import DatasetVersion
 from studio.db import reading
@@ -36,6 +38,32 @@ def discard_unnamed(session: Session, storage: Storage, key: str) -> None:
             return True
 
     storage.discard(key, named)
+
+
+class NewFiles:
+    """Files stored ahead of their rows; those that no row names after the transaction go again.
+
+    Until then nobody discards files: another import of the same content shares them.
+    """
+
+    def __init__(self, session: Session, storage: Storage) -> None:
+        self._storage = storage
+        self._new: list[str] = []
+        self._adding = ExitStack()
+        self._adding.enter_context(storage.adding())
+        event.listen(session, "after_transaction_end", self._ended)
+
+    def store(self, source: Path, key: str) -> None:
+        """Store a file and remember its key."""
+        self._new.append(key)
+        self._storage.put(source, key)
+
+    def _ended(self, session: Session, transaction: SessionTransaction) -> None:
+        # The listener stays for the life of the session: none can be taken away while they are called.
+        if transaction.parent is None:
+            self._adding.close()
+            while self._new:
+                discard_unnamed(session, self._storage, self._new.pop())
 
 
 def _names(key: str) -> ColumnElement[bool]:
