@@ -39,7 +39,42 @@ class Checkup:
             chores.finish(session, lease, result)
 
 
-DOERS: Mapping[str, Doer] = {"checkup": Checkup()}
+class Mending:
+    """A recipe: tried, or made into the next version."""
+
+    def begin(self, bench: Bench, lease: ChoreLease, folder: Path) -> Work:
+        """Hand the rows, their split, what was found in them, and the steps to the child."""
+        version = _version(bench, lease)
+        codes = folder / "parent.codes"
+        codes.write_bytes(datasets.version_split_codes(version, storage=bench.storage))
+        steps = datasets.read_recipe(lease.params["recipe"])
+        plain = datasets.write_recipe(steps)
+        request = {
+            "rows": str(bench.storage.path(version.rows_key)),
+            "offsets": str(bench.storage.path(version.offsets_key)),
+            "split_codes": str(codes),
+            "findings": str(datasets.findings_folder(bench.settings.cache_dir, version)),
+            "row_count": version.row_count,
+            "canonical": version.canonical,
+            "shape": version.shape,
+            "steps": [step | {"sentence": told.sentence()} for step, told in zip(plain, steps, strict=True)],
+            "publish": lease.params["publish"],
+        }
+        return Work(request, module="studio.mending", memory_bytes=_CHECKS_MEMORY_BYTES)
+
+    def store(self, bench: Bench, lease: ChoreLease, folder: Path, result: dict[str, Any]) -> None:
+        """Keep what would change, or the new version with its files."""
+        if not lease.params["publish"]:
+            datasets.keep_changes(bench.settings.cache_dir, lease, folder)
+            with transaction(bench.session_factory) as session:
+                chores.finish(session, lease, result)
+            return
+        with transaction(bench.session_factory) as session:
+            made = datasets.publish_mended(session, bench.storage, lease, folder, result, queue=bench.queue)
+            chores.finish(session, lease, result | {"version_id": made.id, "number": made.number})
+
+
+DOERS: Mapping[str, Doer] = {"checkup": Checkup(), "mending": Mending()}
 
 
 def _version(bench: Bench, lease: ChoreLease) -> DatasetVersion:

@@ -14,6 +14,7 @@ from studio.datasets.checkups import (
     ask_checkup,
     checkup_key,
     checkup_of,
+    findings_folder,
     found_by_checks,
     healths,
     keep_findings,
@@ -32,13 +33,24 @@ from studio.datasets.reading import (
 )
 from studio.datasets.rebuilding import make_files_again, offsets_fit
 from studio.datasets.receiving import ReceivedUpload, Receiver, discard_leftovers
+from studio.datasets.recipe import Recipe, RecipeField, read_recipe, sentences, write_recipe
 from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, codes_key, split_rows, split_sizes
+from studio.datasets.versions import (
+    ChangedRow,
+    ask_mending,
+    get_mending,
+    keep_changes,
+    publish_mended,
+    read_changes,
+    use_again,
+)
 from studio.formats import EXTENSIONS, TARGETS, ImportLimits
 
 __all__ = [
     "EXTENSIONS",
     "SPLIT_NAMES",
     "TARGETS",
+    "ChangedRow",
     "Dataset",
     "DatasetVersion",
     "FoundRow",
@@ -47,9 +59,12 @@ __all__ = [
     "NumberedRow",
     "ReceivedUpload",
     "Receiver",
+    "Recipe",
+    "RecipeField",
     "Split",
     "SplitName",
     "ask_checkup",
+    "ask_mending",
     "checkup_key",
     "checkup_of",
     "codes_key",
@@ -58,23 +73,32 @@ __all__ = [
     "delete_dataset",
     "discard_leftovers",
     "file_stem",
+    "findings_folder",
     "found_by_checks",
     "get_dataset",
+    "get_mending",
     "get_version",
     "healths",
     "import_upload",
     "is_named",
+    "keep_changes",
     "keep_findings",
     "list_datasets",
     "make_files_again",
     "offsets_fit",
+    "publish_mended",
+    "read_changes",
     "read_findings",
     "read_places",
+    "read_recipe",
     "read_rows",
     "rename_dataset",
+    "sentences",
     "split_of",
     "split_rows",
     "split_sizes",
+    "use_again",
     "version_split_codes",
     "version_split_sizes",
+    "write_recipe",
 ]

@@ -63,11 +63,18 @@ def found_by_checks(session: Session, actor: Actor, version: DatasetVersion) -> 
 
 def healths(session: Session, actor: Actor, versions: Sequence[DatasetVersion]) -> dict[str, dict[str, int]]:
     """How many blockers, warnings and notes each checked version has, by version id."""
-    keys = {checkup_key(version): version.id for version in versions}
+    keys: dict[str, list[str]] = {}
+    for version in versions:
+        keys.setdefault(checkup_key(version), []).append(version.id)
     query = select(Chore.key, Chore.result).where(
         Chore.owner_id == actor.id, Chore.kind == "checkup", Chore.status == "done", Chore.key.in_(keys)
     )
-    return {keys[key]: result["health"] for key, result in session.execute(query)}
+    return {version_id: result["health"] for key, result in session.execute(query) for version_id in keys[key]}
+
+
+def findings_folder(cache: Path, version: DatasetVersion) -> Path:
+    """Where the findings of a version's checkup lie, if it was checked and the cache was not cleared."""
+    return _folder(cache, checkup_key(version))
 
 
 def keep_findings(cache: Path, lease: ChoreLease, folder: Path) -> None:

@@ -152,11 +152,13 @@ class ChooseParent(_Step):
         return f"Use version {self.version} again"
 
 
-Step = (
+RecipeStep = (
     Drop | KeepFirst | KeepMajority | Redact | Trim | CapLength | Rebalance | DropRows | Edit | UseChosen | ChooseParent
 )
-Recipe = tuple[Step, ...]
-RecipeField = Annotated[tuple[Annotated[Step, Field(discriminator="do")], ...], Field(min_length=1, max_length=_STEPS)]
+Recipe = tuple[RecipeStep, ...]
+RecipeField = Annotated[
+    tuple[Annotated[RecipeStep, Field(discriminator="do")], ...], Field(min_length=1, max_length=_STEPS)
+]
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(RecipeField)
 
 
