@@ -63,3 +63,40 @@ def test_one_row_cannot_be_split() -> None:
 def test_shares_that_leave_nothing_are_refused(shares: tuple[float, float]) -> None:
     with pytest.raises(ValidationError):
         Split(validation_fraction=shares[0], test_fraction=shares[1])
+
+
+FROZEN = {"codes_sha256": "ab" * 32, "sizes": (6, 3, 1)}
+
+
+def test_a_plain_split_is_written_as_version_0_1_reads_it() -> None:
+    assert Split(seed=5).model_dump() == {"validation_fraction": 0.1, "test_fraction": 0.1, "seed": 5}
+    assert set(Split(seed=5).model_dump(mode="json")) == {"validation_fraction", "test_fraction", "seed"}
+
+
+def test_a_frozen_split_answers_from_its_sizes_and_its_file() -> None:
+    split = Split.model_validate(FROZEN)
+
+    assert Split.model_validate_json(split.model_dump_json()) == split
+    assert split_sizes(10, split) == {"train": 6, "validation": 3, "test": 1}
+    assert split_rows(10, split, "validation", bytes([0, 1, 2, 1, 0, 0, 0, 1, 0, 0])) == (1, 3, 7)
+
+
+def test_a_frozen_split_is_that_of_one_version() -> None:
+    split = Split.model_validate(FROZEN)
+
+    with pytest.raises(ValueError, match="another version"):
+        split_sizes(11, split)
+    with pytest.raises(ValueError, match="from its file"):
+        split_codes(10, split)
+
+
+@pytest.mark.parametrize("half", [{"codes_sha256": "ab" * 32}, {"sizes": (1, 1, 1)}])
+def test_half_a_frozen_split_is_refused(half: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Split.model_validate(half)
+
+
+@pytest.mark.parametrize("codes", ["../../etc", "AB" * 32, "ab"])
+def test_the_codes_of_a_split_are_named_by_a_hash(codes: str) -> None:
+    with pytest.raises(ValidationError):
+        Split.model_validate(FROZEN | {"codes_sha256": codes})
