@@ -1,4 +1,4 @@
-"""Reading files of rows: only the standard library, so that the checking child starts in a tenth of a second.
+"""Reading files of rows: nothing heavy is imported, so that the checking child starts in a tenth of a second.
 
 `python -m studio.formats` is that child; the website never parses a file in its own process.
 """

@@ -3,7 +3,10 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+import sys
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -61,6 +64,21 @@ class CanonicalFiles:
         self._rows.write(line)
         self._digest.update(line)
         self.size_bytes += len(line)
+        self._refuse_large()
+
+    def write_all(self, lines: Sequence[bytes]) -> None:
+        """Add many rows, given without their line feeds; raises OverLimit."""
+        joined = b"\n".join((*lines, b""))
+        begins = array("Q", accumulate((len(line) + 1 for line in lines), initial=self.size_bytes))
+        self.size_bytes = begins.pop()
+        if sys.byteorder == "big":
+            begins.byteswap()
+        self._offsets.write(begins)
+        self._rows.write(joined)
+        self._digest.update(joined)
+        self._refuse_large()
+
+    def _refuse_large(self) -> None:
         if self.size_bytes > self._limit_bytes:
             raise OverLimit(f"The rows take more than {self._limit_bytes:,} bytes, which is the limit for this file.")
 

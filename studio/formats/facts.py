@@ -1,14 +1,18 @@
 """Facts gathered while a file is read: plain counts, in memory that grows by eight bytes a row."""
 
-import hashlib
+import json
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
+
+from xxhash import xxh3_64_intdigest
 
 from studio.formats.shapes import Row
 
 _BUCKETS = 256
 _NAMES_KEPT = 64
+_NOT_SAID = frozenset({"tools", "fields"})
 
 
 class FactCounter:
@@ -23,15 +27,23 @@ class FactCounter:
         self._unused: Counter[str] = Counter()
         self._hashes = [array("Q") for _ in range(_BUCKETS)]
 
-    def add(self, number: int, row: Row, line: bytes) -> None:
-        """Count one canonical row; `line` is how it is stored."""
-        self._rows += 1
-        characters = _characters(row, self._turns)
+    def add_all(self, first: int, lines: Sequence[bytes], characters: int, spoken: Sequence[str]) -> None:
+        """Count canonical rows that follow one another: all characters of their texts, the roles of all their turns."""
+        for number, line in enumerate(lines, start=first):
+            if len(line) > self._longest_characters:
+                self._measure(number, line)
+        self._rows += len(lines)
         self._characters += characters
+        self._turns.update(spoken)
+        hashes = self._hashes
+        for digest in map(xxh3_64_intdigest, lines):
+            hashes[digest % _BUCKETS].append(digest)
+
+    def _measure(self, number: int, line: bytes) -> None:
+        """A line is longer than its texts, so that only few lines have to be looked into."""
+        characters = row_characters(json.loads(line), [])
         if characters > self._longest_characters:
             self._longest_characters, self._longest_row = characters, number
-        digest = hashlib.blake2b(line, digest_size=8).digest()
-        self._hashes[digest[0]].append(int.from_bytes(digest, "big"))
 
     def leave_out(self, name: str) -> None:
         """Remember a column or key that is not trained on."""
@@ -69,13 +81,13 @@ def _percent(part: int, whole: int) -> str:
     return "under 1 %" if share < 1 else f"{share:.0f} %"
 
 
-def _characters(row: Row, turns: Counter[str]) -> int:
-    """Count the characters of a row's texts, and its turns by role."""
+def row_characters(row: Row, spoken: list[str]) -> int:
+    """Count the characters of a row's texts, and add the role of each of its turns to `spoken`."""
     total = 0
-    for value in row.values():
+    for key, value in row.items():
         if isinstance(value, str):
             total += len(value)
-        elif value and "role" in value[0]:
-            turns.update(message["role"] for message in value)
+        elif key not in _NOT_SAID:
+            spoken.extend(message["role"] for message in value)
             total += sum(len(message["content"] or "") for message in value)
     return total

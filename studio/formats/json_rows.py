@@ -20,9 +20,13 @@ _OPENING, _CLOSING, _COMMA, _QUOTE = b"[{", b"]}", ord(","), ord('"')
 
 def json_table(source: TextSource, limits: ImportLimits) -> Table:
     """Open JSON Lines or a JSON array."""
-    is_array = source.head.lstrip(_BLANK).startswith(b"[")
-    rows = _array_rows(source, limits) if is_array else _line_rows(source, limits)
+    rows = _array_rows(source, limits) if is_array(source) else _line_rows(source, limits)
     return Table(rows=rows, decode=object_reader(limits))
+
+
+def is_array(source: TextSource) -> bool:
+    """Whether the file is one array, not lines."""
+    return source.head.lstrip(_BLANK).startswith(b"[")
 
 
 def _line_rows(source: TextSource, limits: ImportLimits) -> Iterator[RawRow]:

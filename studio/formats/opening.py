@@ -1,10 +1,12 @@
 """Open a file as a table of rows, whatever its format and packing."""
 
+from collections.abc import Iterator
+
 from studio.formats.delimited import delimited_table
-from studio.formats.json_rows import json_table
+from studio.formats.json_rows import is_array, json_table
 from studio.formats.report import Request
 from studio.formats.tables import Table
-from studio.formats.text import TextSource
+from studio.formats.text import LineBlock, TextSource, line_blocks
 from studio.formats.unpack import unpacked_pieces
 
 
@@ -16,6 +18,14 @@ def open_table(request: Request) -> Table:
     if request.kind.format in ("csv", "tsv"):
         return delimited_table(source, request.kind.format, request.limits)
     return json_table(source, request.limits)
+
+
+def open_lines(request: Request) -> Iterator[LineBlock] | None:
+    """Open JSON Lines as lines, to be read from their beginning again; None for every other format."""
+    if request.kind.format not in ("jsonl", "json"):
+        return None
+    source = TextSource(unpacked_pieces(request.path, request.kind.gzipped, request.limits))
+    return None if is_array(source) else line_blocks(source, request.limits)
 
 
 def _parquet_table(request: Request) -> Table:

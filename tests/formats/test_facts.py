@@ -1,17 +1,20 @@
 """Plain counts over the rows of a file."""
 
+import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.formats.facts import FactCounter
+from studio.formats.facts import FactCounter, row_characters
 
 
 def counted(rows: list[dict[str, Any]], unused: list[str] | None = None) -> dict[str, Any]:
     counter = FactCounter()
     for number, row in enumerate(rows, start=1):
-        counter.add(number, row, repr(row).encode())
+        spoken: list[str] = []
+        characters = row_characters(row, spoken)
+        counter.add_all(number, [json.dumps(row).encode()], characters, spoken)
     for name in unused or []:
         counter.leave_out(name)
     return counter.facts("text")

@@ -1,0 +1,147 @@
+"""Reads the rows of a file by a plan: writes the good ones, counts them, and collects what is wrong with the others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from studio.formats.canonical import CanonicalFiles, canonical_line
+from studio.formats.columns import Plan
+from studio.formats.facts import FactCounter, row_characters
+from studio.formats.problems import FileProblem, OverLimit, ProblemList, RowProblem, UnreadableKind, place
+from studio.formats.quick import QuickReader, ReadRows
+from studio.formats.report import Report, Request
+from studio.formats.shapes import Row, canonical_kind
+from studio.formats.tables import RawRow, Table
+from studio.formats.text import LineBlock, text_line
+
+
+class _Enough(Exception):
+    """So many problems are counted that the rest of the file is of no interest."""
+
+
+class RowReader:
+    """What is known while one file is read; without a plan every row is a problem."""
+
+    def __init__(self, request: Request, table: Table, plan: Plan | None) -> None:
+        self.facts = FactCounter()
+        self.files = CanonicalFiles(request.folder, request.rows_limit_bytes)
+        self._limits = request.limits
+        self._table = table
+        self._plan = plan
+        self._problems = ProblemList(request.limits.problems_shown)
+        self._rows = 0
+        self._lines = 0
+        self._kind: str | None = None
+
+    def read_rows(self, rows: Iterator[RawRow]) -> None:
+        """Read row by row; raises OverLimit and UnreadableKind."""
+        with self._to_the_end():
+            for raw in rows:
+                self._read_row(raw)
+
+    def read_blocks(self, blocks: Iterator[LineBlock], head: list[Row]) -> None:
+        """Read lines of JSON, ordinary ones many at a time; `head` are the file's first rows. Raises as read_rows."""
+        assert self._plan is not None
+        self._kind = _first_kind(self._plan, head)
+        quick = QuickReader(self._plan, self._kind, self._limits, self.facts.leave_out) if self._kind else None
+        with self._to_the_end():
+            for block in blocks:
+                self._read_block(block, quick)
+
+    def report(self) -> Report:
+        """The answer."""
+        if self._problems.count or self._plan is None or self._kind is None:
+            return Report(outcome="invalid", problems=self._problems.first, problem_count=self._problems.count)
+        if self._rows < 2:
+            sentence = "The file has 1 row; a dataset needs 2 at least, one to train on and one to validate with."
+            return Report(outcome="invalid", problems=[sentence], problem_count=1)
+        return Report(
+            outcome="accepted",
+            shape=self._plan.shape,
+            canonical=self._kind.split()[0],
+            mapping=dict(self._plan.mapping) if self._plan.mapping else None,
+            row_count=self._rows,
+            sha256=self.files.sha256,
+            size_bytes=self.files.size_bytes,
+            facts=self.facts.facts(self._plan.shape),
+        )
+
+    @contextmanager
+    def _to_the_end(self) -> Iterator[None]:
+        """Read in this block; a problem of the whole file ends it."""
+        try:
+            yield
+        except _Enough:
+            return
+        except (OverLimit, UnreadableKind):
+            raise
+        except FileProblem as problem:
+            self._problems.add(str(problem))
+
+    def _read_block(self, block: LineBlock, quick: QuickReader | None) -> None:
+        room = self._rows + len(block.lines) <= self._limits.rows
+        if quick and room and (taken := quick.read_all(block.lines)):
+            self._rows += len(block.lines)
+            self._lines += len(block.lines)
+            self._keep(taken)
+            return
+        offset = block.offset
+        for line in block.lines:
+            self._read_line(line, offset, quick)
+            offset += len(line) + 1
+
+    def _read_line(self, line: bytes, offset: int, quick: QuickReader | None) -> None:
+        self._lines += 1
+        if quick and (taken := quick.read(line)):
+            self._begin_row(self._rows + 1)
+            self._keep(taken)
+            return
+        text = text_line(line, offset, self._limits)
+        if text and not text.isspace():
+            self._read_row(RawRow(self._rows + 1, self._lines, text))
+
+    def _read_row(self, raw: RawRow) -> None:
+        self._begin_row(raw.number)
+        try:
+            self._take(self._table.decode(raw.raw))
+        except RowProblem as problem:
+            self._problems.add(f"{place(raw.number, raw.line)}: {problem}")
+            if self._problems.count >= self._limits.problems_counted:
+                raise _Enough from problem
+
+    def _begin_row(self, number: int) -> None:
+        self._rows = number
+        if number > self._limits.rows:
+            raise OverLimit(f"The file has more than {self._limits.rows:,} rows, which is the limit.")
+
+    def _take(self, row: Row) -> None:
+        if self._plan is None:
+            raise RowProblem("the row is empty" if not row else "its columns are not those of the first rows")
+        canonical = self._plan.canonical(row, self.facts.leave_out)
+        kind = canonical_kind(canonical)
+        self._kind = self._kind or kind
+        if kind != self._kind:
+            raise RowProblem(f"this row is {kind}, yet the file began as {self._kind}; use one shape")
+        line = canonical_line(canonical, self._limits)
+        spoken: list[str] = []
+        characters = row_characters(canonical, spoken)
+        self._keep(ReadRows([line[:-1]], characters, spoken))
+
+    def _keep(self, rows: ReadRows) -> None:
+        """Write and count rows of which the last is the present one."""
+        if not self._problems.count:
+            self.files.write_all(rows.lines)
+            self.facts.add_all(self._rows - len(rows.lines) + 1, rows.lines, rows.characters, rows.spoken)
+
+
+def _first_kind(plan: Plan, head: list[Row]) -> str | None:
+    """The canonical form of the first row that can be read, if the head has one."""
+    for row in head:
+        try:
+            return canonical_kind(plan.canonical(row, _ignore))
+        except RowProblem:
+            continue
+    return None
+
+
+def _ignore(name: str) -> None:
+    """Be told of a column that is left out."""
