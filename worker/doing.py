@@ -74,7 +74,34 @@ class Mending:
             chores.finish(session, lease, result | {"version_id": made.id, "number": made.number})
 
 
-DOERS: Mapping[str, Doer] = {"checkup": Checkup(), "mending": Mending()}
+class Splitting:
+    """A new split of the same rows: tried, or made into the next version."""
+
+    def begin(self, bench: Bench, lease: ChoreLease, folder: Path) -> Work:
+        """Hand the rows, their present split and what is similar among them to the child."""
+        version = _version(bench, lease)
+        codes = folder / "parent.codes"
+        codes.write_bytes(datasets.version_split_codes(version, storage=bench.storage))
+        findings = datasets.findings_folder(bench.settings.cache_dir, version)
+        request = {
+            "rows": str(bench.storage.path(version.rows_key)),
+            "row_count": version.row_count,
+            "old_codes": str(codes),
+            "findings": str(findings) if findings.is_dir() else None,
+            "plan": lease.params["plan"],
+        }
+        return Work(request, module="studio.splitting", memory_bytes=_CHECKS_MEMORY_BYTES)
+
+    def store(self, bench: Bench, lease: ChoreLease, folder: Path, result: dict[str, Any]) -> None:
+        """Say how the rows would be dealt out, or make the version."""
+        with transaction(bench.session_factory) as session:
+            if lease.params["publish"]:
+                made = datasets.publish_split(session, bench.storage, lease, folder, result, queue=bench.queue)
+                result = result | {"version_id": made.id, "number": made.number}
+            chores.finish(session, lease, result)
+
+
+DOERS: Mapping[str, Doer] = {"checkup": Checkup(), "mending": Mending(), "splitting": Splitting()}
 
 
 def _version(bench: Bench, lease: ChoreLease) -> DatasetVersion:

@@ -34,6 +34,8 @@ from studio.datasets.reading import (
 from studio.datasets.rebuilding import make_files_again, offsets_fit
 from studio.datasets.receiving import ReceivedUpload, Receiver, discard_leftovers
 from studio.datasets.recipe import Recipe, RecipeField, read_recipe, sentences, write_recipe
+from studio.datasets.resplitting import ask_split, fields_of, get_splitting, publish_split
+from studio.datasets.split_plan import SplitRows
 from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, codes_key, split_rows, split_sizes
 from studio.datasets.versions import (
     ChangedRow,
@@ -63,8 +65,10 @@ __all__ = [
     "RecipeField",
     "Split",
     "SplitName",
+    "SplitRows",
     "ask_checkup",
     "ask_mending",
+    "ask_split",
     "checkup_key",
     "checkup_of",
     "codes_key",
@@ -72,11 +76,13 @@ __all__ = [
     "dataset_card",
     "delete_dataset",
     "discard_leftovers",
+    "fields_of",
     "file_stem",
     "findings_folder",
     "found_by_checks",
     "get_dataset",
     "get_mending",
+    "get_splitting",
     "get_version",
     "healths",
     "import_upload",
@@ -87,6 +93,7 @@ __all__ = [
     "make_files_again",
     "offsets_fit",
     "publish_mended",
+    "publish_split",
     "read_changes",
     "read_findings",
     "read_places",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from studio.datasets.split_plan import SplitRows
 from studio.errors import InvalidInput
 
 _ROW_NUMBERS = 100_000
@@ -153,7 +154,18 @@ class ChooseParent(_Step):
 
 
 RecipeStep = (
-    Drop | KeepFirst | KeepMajority | Redact | Trim | CapLength | Rebalance | DropRows | Edit | UseChosen | ChooseParent
+    Drop
+    | KeepFirst
+    | KeepMajority
+    | Redact
+    | Trim
+    | CapLength
+    | Rebalance
+    | DropRows
+    | Edit
+    | UseChosen
+    | ChooseParent
+    | SplitRows
 )
 Recipe = tuple[RecipeStep, ...]
 RecipeField = Annotated[

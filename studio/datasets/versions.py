@@ -21,6 +21,7 @@ from studio.datasets.edits import check_edit
 from studio.datasets.keys import NewFiles
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.datasets.recipe import ChooseParent, Edit, Recipe, RecipeStep, read_recipe, recipe_key, write_recipe
+from studio.datasets.split_plan import SplitRows
 from studio.datasets.splits import Split
 from studio.errors import Conflict, InvalidInput, NotFound
 from studio.formats.canonical import OFFSET_BYTES
@@ -31,7 +32,7 @@ from studio.storage import Storage
 
 MENDINGS_FOLDER = "mendings"
 # Everything of a version that its rows and its upload settle, and that a version which equals it shares.
-_SHARED = (
+SHARED = (
     "file_name",
     "file_format",
     "file_size_bytes",
@@ -113,10 +114,10 @@ def publish_mended(
     Flushes; its checkup is asked for. Raises NotFound when the dataset is gone.
     """
     parent = session.get(DatasetVersion, lease.version_id)
-    if parent is None or session.scalar(_locked(parent.dataset_id)) is None:
+    if parent is None or session.scalar(locked(parent.dataset_id)) is None:
         raise NotFound("The dataset is gone.")
     recipe = write_recipe(read_recipe(lease.params["recipe"]))
-    versions = _versions(session, parent.dataset_id)
+    versions = versions_of(session, parent.dataset_id)
     for known in versions:
         if (known.parent_id, known.recipe, known.sha256) == (parent.id, recipe, result["sha256"]):
             return known
@@ -127,7 +128,7 @@ def publish_mended(
     for name, key in ((ORIGINS_FILE, made.origins_key), (CODES_FILE, made.codes_key)):
         assert key is not None
         files.store(folder / name, key)
-    _add(session, made, queue)
+    add_version(session, made, queue)
     return made
 
 
@@ -135,12 +136,12 @@ def use_again(
     session: Session, actor: Actor, dataset: Dataset, version: DatasetVersion, *, queue: Queue
 ) -> DatasetVersion:
     """Make a version that equals an older one the newest: rows and files are shared. Asked twice, it is done once."""
-    session.scalar(_locked(dataset.id))
-    newest = _versions(session, dataset.id)[-1]
+    session.scalar(locked(dataset.id))
+    newest = versions_of(session, dataset.id)[-1]
     recipe = write_recipe((ChooseParent(version=version.number),))
     if newest.id == version.id or (newest.parent_id, newest.recipe) == (version.id, recipe):
         return newest
-    shared = {name: getattr(version, name) for name in _SHARED}
+    shared = {name: getattr(version, name) for name in SHARED}
     made = DatasetVersion(
         owner_id=actor.id,
         dataset_id=dataset.id,
@@ -149,7 +150,7 @@ def use_again(
         recipe=recipe,
         **shared,
     )
-    _add(session, made, queue)
+    add_version(session, made, queue)
     session.refresh(dataset, ["versions"])
     return made
 
@@ -164,8 +165,8 @@ def _check_steps(session: Session, actor: Actor, version: DatasetVersion, recipe
 
 
 def _check_step(version: DatasetVersion, step: RecipeStep, where: str) -> None:
-    if isinstance(step, ChooseParent):
-        sentence = "Choosing an older version is no step among others."
+    if isinstance(step, ChooseParent | SplitRows):
+        sentence = "Choosing an older version and splitting anew are no steps among others."
         raise InvalidInput(sentence, fields={f"{where}.do": sentence})
     if isinstance(step, Edit):
         check_edit(version.canonical, step.row, where)
@@ -176,25 +177,25 @@ def _made(
 ) -> DatasetVersion:
     codes = result["codes_sha256"]
     split = Split.model_validate(parent.split | {"codes_sha256": codes, "sizes": result["sizes"]})
-    inherited = {name: getattr(parent, name) for name in _SHARED}
+    inherited = {name: getattr(parent, name) for name in SHARED}
     found = {name: result[name] for name in ("shape", "canonical", "sha256", "size_bytes", "row_count", "facts")}
     own = {"split": split.model_dump(mode="json"), "split_sha256": codes, "origins_sha256": result["origins_sha256"]}
     made = {"dataset_id": parent.dataset_id, "owner_id": parent.owner_id, "parent_id": parent.id, "number": number}
     return DatasetVersion(**(inherited | found | own | made), recipe=recipe)
 
 
-def _add(session: Session, version: DatasetVersion, queue: Queue) -> None:
+def add_version(session: Session, version: DatasetVersion, queue: Queue) -> None:
     session.add(version)
     session.flush()
     ask_checkup(session, Actor(id=version.owner_id), version, queue=queue)
 
 
-def _versions(session: Session, dataset_id: str) -> list[DatasetVersion]:
+def versions_of(session: Session, dataset_id: str) -> list[DatasetVersion]:
     query = select(DatasetVersion).where(DatasetVersion.dataset_id == dataset_id).order_by(DatasetVersion.number)
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
-def _locked(dataset_id: str) -> Any:
+def locked(dataset_id: str) -> Any:
     """Two who add a version at once come one after the other; SQLite has one writer anyway."""
     return select(Dataset.id).where(Dataset.id == dataset_id).with_for_update()
 
