@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         return self.data_dir / "cache"
 
     @property
+    def token_cache_dir(self) -> Path:
+        """Tokenised rows, shared by the checks of datasets and the trainers."""
+        return self.cache_dir / "tokens"
+
+    @property
     def logs_dir(self) -> Path:
         """Logs of the website, the worker and Valkey."""
         return self.data_dir / "logs"

@@ -33,6 +33,8 @@ class Assignment(BaseModel):
     """Export the best weights of `checkpoint`, without training."""
     checkpoint_steps: int = 200
     checkpoint_seconds: float = 300.0
+    token_cache: Path | None = None
+    """The folder of tokenised rows; without one every run tokenises its own."""
 
     def write(self, folder: Path) -> None:
         """Write it into the attempt's folder."""

@@ -3,10 +3,9 @@
 It works for templates without generation tags: an answer is what a rendering gains when its message is added.
 """
 
-import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -28,6 +27,10 @@ DEFAULT_TEMPLATE = (
 )
 # Private-use characters stand for a special token that somebody typed; see `shield`.
 _STAND_IN = re.compile("\ue000([0-9]+)\ue001")
+# A row has 4 MiB at most, and a template adds little to it.
+LONGEST_TEXT = 64 << 20
+# What a template's own mistakes raise: text added to nothing, a missing key, a macro that calls itself.
+_FAULTS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _template_error = chat_template_utils.jinja2.exceptions.TemplateError
 
 
@@ -55,45 +58,50 @@ class Chat:
         self._special = tuple(special)
         self._forged = re.compile("|".join(map(re.escape, special))) if special else None
 
-    def render_row(self, number: int, messages: list[Message], tools: Any, first_answer: int) -> Rendered:
-        """Render a conversation; assistant turns from index `first_answer` on are its answers.
+    def render_row(
+        self, number: int, messages: list[Message], tools: Any, first_answer: int, *, needs_answers: bool = True
+    ) -> Rendered:
+        """Render a conversation; assistant turns from index `first_answer` on are its answers, but for weight 0.
 
         Falls back to the last turn alone where the template rewrites earlier ones (such as removing their
-        thinking). Raises InvalidInput if the template refuses the row or no answer can be found in its text.
+        thinking). Raises InvalidInput if the template refuses the row, or if it `needs_answers` and none can be found
+        in its text.
         """
-        messages, tools, literals = self._shielded(messages, tools)
-        turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
-        turns = [index for index in turns if index >= first_answer]
-        render = self._renderer(number, tools)
+        turns = answer_turns(messages, first_answer)
+        messages, tools, literals = self.shielded(messages, tools)
+        render = self.renderer(number, tools)
         text = render(messages)
+        if not turns:
+            return Rendered(number, text, (), literals)
         spans = [_answer_span(render, text, messages, index) for index in turns]
         answers = tuple(span for span in spans if span)
         only_last = len(answers) < len(spans)
         if only_last:
             answers = answers[-1:] if spans[-1] else ()
+        if not answers and not needs_answers:
+            return Rendered(number, text, (), literals, only_last)
         if not answers:
             raise InvalidInput(
                 f"Row {number}: the base model's chat template rewrites the conversation, so that its answers cannot "
                 "be found in the text. Choose to learn from everything, or another base model."
             )
-        text, end = self._with_end_of_turn(text, answers[-1][1])
-        answers = (*answers[:-1], (answers[-1][0], end))
-        return Rendered(number, text, answers, literals, only_last)
+        return self.finished(Rendered(number, text, answers, literals, only_last))
 
     def render_prompt(self, number: int, messages: list[Message], tools: Any) -> Rendered:
         """Render a conversation that waits for an answer."""
-        messages, tools, literals = self._shielded(messages, tools)
-        return Rendered(number, self._renderer(number, tools)(messages, True), (), literals)
+        messages, tools, literals = self.shielded(messages, tools)
+        return Rendered(number, self.renderer(number, tools)(messages, True), (), literals)
 
-    def _with_end_of_turn(self, text: str, end: int) -> tuple[str, int]:
+    def finished(self, row: Rendered) -> Rendered:
         """Without a mark after the last answer the model would never learn to stop: add the end of text there."""
+        (*before, (start, end)), text = row.answers, row.text
         if text[end:].strip() or text[:end].endswith(self._special) or not self._tokenizer.eos_token:
-            return text, end
+            return row
         text = text[:end] + str(self._tokenizer.eos_token)
-        return text, len(text)
+        return replace(row, text=text, answers=(*before, (start, len(text))))
 
-    def _renderer(self, number: int, tools: Any) -> Callable[..., str]:
-        def render(messages: list[Message], add_generation_prompt: bool = False) -> str:
+    def renderer(self, number: int, tools: Any) -> Callable[..., str]:
+        def attempt(messages: list[Message], add_generation_prompt: bool) -> str:
             try:
                 return str(
                     self._tokenizer.apply_chat_template(
@@ -101,14 +109,28 @@ class Chat:
                     )
                 )
             except _template_error as error:
-                raise InvalidInput(f"Row {number}: the base model's chat template refuses it: {error}.") from error
+                reason = str(error).rstrip(".")
+                raise InvalidInput(f"Row {number}: the base model's chat template refuses it: {reason}.") from error
+            except _FAULTS as error:
+                sentence = (
+                    f"Row {number}: the base model's chat template has a fault ({type(error).__name__}: {error})."
+                )
+                raise InvalidInput(sentence) from error
+
+        def render(messages: list[Message], add_generation_prompt: bool = False) -> str:
+            text = attempt(messages, add_generation_prompt)
+            if len(text) > LONGEST_TEXT:
+                raise InvalidInput(
+                    f"Row {number}: the base model's chat template makes a text of {len(text):,} characters of it; "
+                    f"{LONGEST_TEXT:,} are the limit."
+                )
+            return text
 
         return render
 
-    def _shielded(self, messages: list[Message], tools: Any) -> tuple[list[Message], Any, tuple[str, ...]]:
+    def shielded(self, messages: list[Message], tools: Any) -> tuple[list[Message], Any, tuple[str, ...]]:
         """Put stand-ins for special tokens that somebody typed, so that a text cannot forge a role or an end."""
-        plain = json.dumps([messages, tools], ensure_ascii=False)
-        if self._forged is None or not self._forged.search(plain):
+        if self._forged is None or not self._is_forged([messages, tools]):
             return messages, tools, ()
         literals: list[str] = []
         forged = self._forged
@@ -127,6 +149,23 @@ class Chat:
             return value
 
         return walk(messages), walk(tools), tuple(literals)
+
+    def _is_forged(self, value: Any) -> bool:
+        assert self._forged is not None
+        if isinstance(value, str):
+            return self._forged.search(value) is not None
+        if isinstance(value, dict):
+            value = value.values()
+        return isinstance(value, Iterable) and any(map(self._is_forged, value))
+
+
+def answer_turns(messages: Sequence[Message], first_answer: int) -> list[int]:
+    """The places of the turns that are learned: assistant's, from `first_answer` on, and not of weight 0."""
+    return [
+        index
+        for index, message in enumerate(messages)
+        if index >= first_answer and message["role"] == "assistant" and message.get("weight", 1) != 0
+    ]
 
 
 def split_literals(rendered: Rendered) -> list[tuple[int, str, bool]]:

@@ -5,6 +5,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 RESULT_FILE = "base_model.json"
+# All that a fast tokenizer is read from.
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "config.json",
+)
 # Xet would need its own protocol; the token comes from the order alone.
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "0",

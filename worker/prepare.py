@@ -90,6 +90,7 @@ def prepare(
         keep_only=run.desired == "keep" and checkpoint is not None,
         checkpoint_steps=settings.checkpoint_steps,
         checkpoint_seconds=settings.checkpoint_seconds,
+        token_cache=settings.token_cache_dir,
     )
 
 

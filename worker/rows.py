@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,21 +24,30 @@ class NumberedRow:
 
 def choose_rows(assignment: Assignment, split: SplitName, limit: int | None) -> list[NumberedRow]:
     """Read at most `limit` rows of a split; which ones depends only on the run's seed."""
+    return list(read_rows(assignment.rows_path, assignment.offsets_path, choose_places(assignment, split, limit)))
+
+
+def choose_places(assignment: Assignment, split: SplitName, limit: int | None) -> Sequence[int]:
+    """Where those rows lie, from 0 and ascending."""
     codes = assignment.split_codes_path.read_bytes() if assignment.split_codes_path else None
-    positions: Sequence[int] = split_rows(assignment.row_count, assignment.spec.data.split, split, codes)
-    if limit is not None and limit < len(positions):
+    places: Sequence[int] = split_rows(assignment.row_count, assignment.spec.data.split, split, codes)
+    if limit is not None and limit < len(places):
         chosen = random.Random(assignment.spec.hyperparameters.seed)  # noqa: S311 - a seeded choice, not a secret
-        positions = sorted(chosen.sample(positions, limit))
-    return read_rows(assignment.rows_path, assignment.offsets_path, positions)
+        places = sorted(chosen.sample(places, limit))
+    return places
 
 
-def read_rows(rows_path: Path, offsets_path: Path, positions: Sequence[int]) -> list[NumberedRow]:
-    """Read the rows at these positions (from 0) through the file of offsets."""
-    offsets = offsets_path.read_bytes()
-    rows = []
-    with rows_path.open("rb") as stream:
-        for position in positions:
-            where = offsets[position * OFFSET_BYTES : (position + 1) * OFFSET_BYTES]
-            stream.seek(int.from_bytes(where, "little"))
-            rows.append(NumberedRow(position + 1, json.loads(stream.readline())))
-    return rows
+def read_rows(rows_path: Path, offsets_path: Path, places: Iterable[int]) -> Iterator[NumberedRow]:
+    """Read the rows at these places (from 0), one at a time, through the file of offsets."""
+    with rows_path.open("rb") as rows, offsets_path.open("rb") as offsets:
+        for place in places:
+            offsets.seek(place * OFFSET_BYTES)
+            rows.seek(int.from_bytes(offsets.read(OFFSET_BYTES), "little"))
+            yield NumberedRow(place + 1, json.loads(rows.readline()))
+
+
+def read_all_rows(rows_path: Path) -> Iterator[NumberedRow]:
+    """Read every row in order."""
+    with rows_path.open("rb") as rows:
+        for place, line in enumerate(rows):
+            yield NumberedRow(place + 1, json.loads(line))

@@ -24,9 +24,9 @@ from studio.runs.events import Checkpointed, Event, Exported, Measured
 from studio.runs.folders import CHECKPOINTS, EVENTS_FILE, LOG_FILE, checkpoint_name
 from studio.storage import sha256_of
 from worker.assignment import Assignment
-from worker.data import RowTokenizer
 from worker.event_log import EventLog
 from worker.start import ForkedChild, Forkserver
+from worker.tokens_encode import RowEncoder
 from worker.trainer import AnswerTrainer
 
 MOMENT = "moment"
@@ -38,7 +38,7 @@ SERIES = ("train/loss", "train/grad_norm", "train/learning_rate", "eval/loss")
 PLACES: dict[str, tuple[Any, str]] = {
     "line": (EventLog, "emit"),
     "load": (worker.train, "copy_start"),
-    "encode": (RowTokenizer, "_encode"),
+    "encode": (RowEncoder, "_encode"),
     "pass": (AnswerTrainer, "training_step"),
     "token": (worker.evaluate._Between, "__call__"),
     "rename": (Path, "rename"),

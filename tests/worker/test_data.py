@@ -32,7 +32,9 @@ FORGETFUL = (
 
 def tokenise(tokenizer: Any, *rows: dict[str, Any], max_length: int = 200, **parts: Any) -> Tokenised:
     reader = RowTokenizer(tokenizer, make_spec(**parts), max_length)
-    return reader.tokenise([NumberedRow(number, row) for number, row in enumerate(rows, start=1)])
+    result = reader.tokenise([NumberedRow(number, row) for number, row in enumerate(rows, start=1)])
+    result.rows = [TokenRow(row.number, [*map(int, row.input_ids)], [*map(int, row.labels)]) for row in result.rows]
+    return result
 
 
 def learned(tokenizer: Any, row: TokenRow) -> list[str]:
