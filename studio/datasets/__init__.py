@@ -6,6 +6,7 @@ from studio.datasets.catalogue import (
     get_dataset,
     get_version,
     list_datasets,
+    pick_version,
     rename_dataset,
 )
 from studio.datasets.checking import MappingNeeded
@@ -20,6 +21,8 @@ from studio.datasets.checkups import (
     keep_findings,
     read_findings,
 )
+from studio.datasets.diff import DIFF_KINDS, DifferentRow, DiffKind, compare, read_difference
+from studio.datasets.edits import check_edit
 from studio.datasets.importing import import_upload
 from studio.datasets.keys import is_named
 from studio.datasets.models import Dataset, DatasetVersion
@@ -33,7 +36,7 @@ from studio.datasets.reading import (
 )
 from studio.datasets.rebuilding import make_files_again, offsets_fit
 from studio.datasets.receiving import ReceivedUpload, Receiver, discard_leftovers
-from studio.datasets.recipe import Recipe, RecipeField, read_recipe, sentences, write_recipe
+from studio.datasets.recipe import Recipe, RecipeField, RecipeStep, read_recipe, sentences, write_recipe
 from studio.datasets.resplitting import ask_split, fields_of, get_splitting, publish_split
 from studio.datasets.split_plan import SplitRows
 from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, codes_key, split_rows, split_sizes
@@ -49,12 +52,15 @@ from studio.datasets.versions import (
 from studio.formats import EXTENSIONS, TARGETS, ImportLimits
 
 __all__ = [
+    "DIFF_KINDS",
     "EXTENSIONS",
     "SPLIT_NAMES",
     "TARGETS",
     "ChangedRow",
     "Dataset",
     "DatasetVersion",
+    "DiffKind",
+    "DifferentRow",
     "FoundRow",
     "ImportLimits",
     "MappingNeeded",
@@ -63,15 +69,18 @@ __all__ = [
     "Receiver",
     "Recipe",
     "RecipeField",
+    "RecipeStep",
     "Split",
     "SplitName",
     "SplitRows",
     "ask_checkup",
     "ask_mending",
     "ask_split",
+    "check_edit",
     "checkup_key",
     "checkup_of",
     "codes_key",
+    "compare",
     "croissant",
     "dataset_card",
     "delete_dataset",
@@ -92,9 +101,11 @@ __all__ = [
     "list_datasets",
     "make_files_again",
     "offsets_fit",
+    "pick_version",
     "publish_mended",
     "publish_split",
     "read_changes",
+    "read_difference",
     "read_findings",
     "read_places",
     "read_recipe",

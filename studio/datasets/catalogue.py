@@ -37,6 +37,16 @@ def get_version(session: Session, actor: Actor, version_id: str) -> DatasetVersi
     return _own(session.get(DatasetVersion, version_id), actor, "dataset version")
 
 
+def pick_version(dataset: Dataset, number: int | None) -> DatasetVersion:
+    """A version of a dataset by its number, the newest without one; raises NotFound."""
+    if number is None:
+        return dataset.latest
+    found = next((version for version in dataset.versions if version.number == number), None)
+    if found is None:
+        raise NotFound(f"There is no version {number} of this dataset.")
+    return found
+
+
 def rename_dataset(session: Session, actor: Actor, dataset_id: str, name: str) -> Dataset:
     """Give a dataset another name; raises NotFound and InvalidInput."""
     dataset = get_dataset(session, actor, dataset_id)

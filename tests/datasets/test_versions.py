@@ -217,3 +217,41 @@ def test_the_house_knows_all_files_and_a_deletion_takes_them_along(
         datasets.delete_dataset(session, LOCAL_ACTOR, dataset.id, storage=storage)
 
     assert [path for path in settings.storage_dir.rglob("*") if path.is_file()] == []
+
+
+def differing(bench: Bench, dataset: Dataset, before: int, after: int) -> dict[str, list[tuple[str | None, ...]]]:
+    """The completions of the rows that differ, before and after, by kind."""
+    found = show(bench, dataset)
+    versions = (datasets.pick_version(found, before), datasets.pick_version(found, after))
+    difference = datasets.compare(found, *versions, storage=bench.storage, cache=bench.settings.cache_dir)
+    told = {}
+    for kind in datasets.DIFF_KINDS:
+        rows = datasets.read_difference(difference, kind, storage=bench.storage, start=0, limit=99)
+        assert len(rows) == difference.counts[kind]
+        sides = [(row.before, row.after) for row in rows]
+        told[kind] = [tuple(side and side.row["completion"] for side in pair) for pair in sides]
+    return told
+
+
+def test_two_versions_are_compared_row_by_row(bench: Bench, dataset: Dataset, mend: Mend) -> None:
+    edit = {"do": "edit", "number": 3, "row": {"prompt": "Say 2", "completion": "Two"}}
+    mend(dataset.latest, [edit, {"do": "drop_rows", "rows": [48]}])
+    mend(show(bench, dataset).latest, [{"do": "drop_rows", "rows": [1]}])
+    with transaction(bench.session_factory) as session:
+        found = datasets.get_dataset(session, LOCAL_ACTOR, dataset.id)
+        datasets.use_again(session, LOCAL_ACTOR, found, found.versions[0], queue=SilentQueue())
+    mend(show(bench, dataset).latest, [{"do": "drop_rows", "rows": [47]}])
+
+    assert differing(bench, dataset, 1, 2) == {
+        "dropped": [(" x ", None)],
+        "added": [],
+        "changed": [("It is 2", "Two")],
+    }
+    assert differing(bench, dataset, 1, 3)["dropped"] == [("It is 0", None), (" x ", None)]
+    assert differing(bench, dataset, 1, 4) == {"dropped": [], "added": [], "changed": []}
+    assert differing(bench, dataset, 3, 5) == {
+        "dropped": [("It is not", None)],
+        "added": [(None, "It is 0"), (None, " x ")],
+        "changed": [("Two", "It is 2")],
+    }
+    assert differing(bench, dataset, 3, 5) == differing(bench, dataset, 3, 5)
