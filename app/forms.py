@@ -27,6 +27,14 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "text": "From a text",
     },
     "compute_dtype": {"auto": "Automatic"},
+    # Of a split; the kind of a method is not drawn.
+    "kind": {
+        "random": "At random",
+        "stratified": "Equal shares of each value",
+        "grouped": "Each value on one side",
+        "time": "By time, newest held out",
+        "column": "As a column says",
+    },
     "precision": {"auto": "Automatic"},
     "train_on": {"answers": "Answers only", "everything": "Prompts and answers"},
     "scheduler": {
@@ -39,7 +47,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
 }
 # What a frozen split names; a form shows its sizes, and takes it from the version.
 _FROZEN = frozenset({"codes_sha256", "sizes"})
-_NOT_DRAWN = frozenset({"kind", "dataset_version_id", "sha256", "id"}) | _FROZEN
+# A mix has a part of the form of its own.
+_NOT_DRAWN = frozenset({"kind", "dataset_version_id", "sha256", "id", "mix", "mixing"}) | _FROZEN
 
 
 @dataclass(frozen=True, slots=True)

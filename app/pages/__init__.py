@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from app.pages import adapters, card, checks, datasets, demo, home, launch, run, run_actions, runs, system, theme
+from app.pages import adapters, card, checks, datasets, demo, home, launch, run, run_actions, runs, split, system, theme
 
 router = APIRouter(include_in_schema=False)
 # Fixed paths come before those with an id.
-for module in (home, demo, theme, datasets, checks, card, launch, runs, run, run_actions, adapters, system):
+for module in (home, demo, theme, datasets, checks, card, split, launch, runs, run, run_actions, adapters, system):
     router.include_router(module.router)
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "run",
     "run_actions",
     "runs",
+    "split",
     "system",
     "theme",
 ]

@@ -1,13 +1,12 @@
 """The launch form: draw it, preview it, fill it from YAML, and launch."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response, UploadFile
+from fastapi import APIRouter, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
 from app.deps import CurrentActor, CurrentServices, CurrentSession
 from app.forms import flat
 from app.pages._draft import checked_spec, make_draft, starting_values
+from app.pages._values import FormValues
 from app.render import is_fragment_request, render
 from studio import runs
 from studio.errors import InvalidInput
@@ -15,15 +14,6 @@ from studio.errors import InvalidInput
 router = APIRouter(prefix="/runs")
 _SPEC_LIMIT_BYTES = 256_000
 _YAML = "application/yaml"
-
-
-async def _form_values(request: Request) -> dict[str, str]:
-    """The posted fields; of two with one name the last counts, which is how an unticked box says no."""
-    async with request.form(max_files=1, max_fields=500) as form:
-        return {name: value for name, value in form.multi_items() if isinstance(value, str)}
-
-
-FormValues = Annotated[dict[str, str], Depends(_form_values)]
 
 
 @router.get("/new")
