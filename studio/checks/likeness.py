@@ -6,6 +6,7 @@ in a longer text, only a few of them, and only where both share passages that ha
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -20,26 +21,44 @@ _DIFFERING_SHARE = 0.15
 _SHARED_RARE = 4
 _RARE_JACCARD = 0.5
 _TYPO_LETTERS = 4
+# Words between the first and the last that differ; finding which do takes time that grows with their square.
+_MOST_COMPARED = 600
 # How often a word must occur, and its misspelt twin at most: two words that are both used mean two things.
 _USUAL, _ODD = 4, 2
 _ODD_SHARE = 50
 LIGHT = frozenset(
-    "a an the please kindly thanks thank you hi hello hey dear greetings regards cheers just really well so ok okay um "
-    "uh now can could would tell me us".split()
+    re.findall(
+        r"\w+",
+        "a an the please kindly thanks thank you hi hello hey dear greetings regards cheers just really well so ok okay um "
+        "uh now can could would tell me us",
+    )
 )
 _COURTESY = re.compile(
     r"\b(?:thanks a lot|thank you (?:so|very) much|(?:many|much) thanks|thanks in advance|(?:kind|best|warm) regards|"
-    r"best wishes|good (?:morning|afternoon|evening|day)|i would like to know|(?:do you|can you|could you) (?:know|tell me))\b"
+    r"best wishes|good (?:morning|afternoon|evening|day)|i would like to know|"
+    r"(?:do you|can you|could you) (?:know|tell me))\b"
 )
-_NEGATIONS = frozenset("no not never none without neither nor cannot nicht kein keine ohne pas sans non".split())
+_NEGATIONS = frozenset(
+    re.findall(
+        r"\w+",
+        "no not never none nobody nothing nowhere without neither nor cannot nicht kein keine ohne pas sans non",
+    )
+)
+
+Left = tuple[list[str], list[str]]
 
 
 class Text:
-    """A normalised text, its words and its shingles; `rare` are the shingles that hardly any other row has."""
+    """A normalised text, its words and its shingles; `find_rare` finds the shingles that hardly any other row has."""
 
-    def __init__(self, text: str, rare: frozenset[int] = frozenset()) -> None:
+    def __init__(self, text: str, find_rare: Callable[[], frozenset[int]] = frozenset) -> None:
         self.text = text
-        self.rare = rare
+        self._find_rare = find_rare
+
+    @cached_property
+    def rare(self) -> frozenset[int]:
+        """Passages that are its own."""
+        return self._find_rare()
 
     @cached_property
     def words(self) -> list[str]:
@@ -50,6 +69,11 @@ class Text:
     def weighty(self) -> list[str]:
         """The words that say something."""
         return [word for word in self.words if word not in LIGHT]
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Those, whatever their order."""
+        return frozenset(self.weighty)
 
     @cached_property
     def grams(self) -> frozenset[str]:
@@ -65,10 +89,10 @@ class Likeness:
 
     def nearly_same(self, one: Text, other: Text, *, numbers_matter: bool = False) -> bool:
         """Whether one is an edited copy of the other."""
-        if _too_different(one, other):
+        if _too_different(one, other) or _too_many_words_differ(one, other):
             return False
         left = self._differing(one.weighty, other.weighty)
-        if not left:
+        if not any(left):
             return bool(one.weighty)
         return self._is_copy(one, other, left, numbers_matter)
 
@@ -79,19 +103,19 @@ class Likeness:
         if _too_different(one, other):
             return False
         left = self._differing(one.weighty, other.weighty)
-        return not _matters(left, True) and len(left) * 20 <= max(len(one.words), len(other.words))
+        return not _matters(left, True) and sum(map(len, left)) * 20 <= max(len(one.words), len(other.words))
 
-    def _is_copy(self, one: Text, other: Text, left: list[str], numbers_matter: bool) -> bool:
+    def _is_copy(self, one: Text, other: Text, left: Left, numbers_matter: bool) -> bool:
         size = min(len(one.words), len(other.words))
-        if size < _LONG_WORDS or len(left) > 2 * size * _DIFFERING_SHARE or _matters(left, numbers_matter):
+        if size < _LONG_WORDS or sum(map(len, left)) > 2 * size * _DIFFERING_SHARE or _matters(left, numbers_matter):
             return False
         shared, either = len(one.rare & other.rare), len(one.rare | other.rare)
         if shared < _SHARED_RARE or shared < _RARE_JACCARD * either:
             return False
         return jaccard(one.grams, other.grams) >= JACCARD
 
-    def _differing(self, one: list[str], other: list[str]) -> list[str]:
-        """The words that only one of them has at a place, without typing errors."""
+    def _differing(self, one: list[str], other: list[str]) -> Left:
+        """The words that only the one and only the other has at a place, without typing errors."""
         first = 0
         while first < min(len(one), len(other)) and one[first] == other[first]:
             first += 1
@@ -99,14 +123,17 @@ class Likeness:
         while last < min(len(one), len(other)) - first and one[-1 - last] == other[-1 - last]:
             last += 1
         one, other = one[first : len(one) - last], other[first : len(other) - last]
-        left: list[str] = []
+        if max(len(one), len(other)) > _MOST_COMPARED:
+            return list((Counter(one) - Counter(other)).elements()), list((Counter(other) - Counter(one)).elements())
+        left: Left = [], []
         for kind, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
             if kind != "equal" and not self._same_but_for_typos(one[a:b], other[c:d]):
-                left += one[a:b] + other[c:d]
+                left[0].extend(one[a:b])
+                left[1].extend(other[c:d])
         return left
 
     def _same_but_for_typos(self, one: list[str], other: list[str]) -> bool:
-        if "".join(one) == "".join(other):
+        if (joined := "".join(one)) == "".join(other) and joined.isalpha():
             return True
         return len(one) == len(other) and all(map(self._is_typo, one, other))
 
@@ -149,5 +176,13 @@ def _too_different(one: Text, other: Text) -> bool:
     return longer > 40 and shorter < 0.7 * longer
 
 
-def _matters(words: list[str], numbers_matter: bool) -> bool:
-    return any(word in _NEGATIONS or (numbers_matter and not word.isalpha()) for word in words)
+def _too_many_words_differ(one: Text, other: Text) -> bool:
+    """Cheap: more than could be typing errors and what a copy may change."""
+    differing = len(one.vocabulary ^ other.vocabulary)
+    return differing > 6 + 2 * _DIFFERING_SHARE * min(len(one.words), len(other.words))
+
+
+def _matters(left: Left, numbers_matter: bool) -> bool:
+    """Whether one of them denies what the other says, or another number stands there."""
+    denies, denies_too = (any(word in _NEGATIONS for word in words) for words in left)
+    return denies != denies_too or (numbers_matter and not all(word.isalpha() for words in left for word in words))

@@ -33,7 +33,7 @@ class Gaps:
         at = (np.arange(len(words)) - starts[owners]).astype(np.uint64) * _STEP
         mixed = _mixed(words ^ at)
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)])
-        skeletons = sums[starts + sizes] - sums[starts]
+        skeletons: Numbers = sums[starts + sizes] - sums[starts]
         short = (sizes >= _LEAST_WORDS) & (sizes <= _SHORT_WORDS)
         gaps = short[owners]
         self._keys.append(_mixed((skeletons[owners] - mixed + at)[gaps]))

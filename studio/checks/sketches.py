@@ -1,5 +1,6 @@
 """Sketches of texts by MinHash, and pairs of texts that are likely to be alike (locality-sensitive hashing)."""
 
+from array import array
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,8 @@ try:
 except ImportError:  # The studio does without: only texts that are equal but for punctuation and courtesy are found.
     RMinHash = None
 
+HAS_SKETCHES = RMinHash is not None
+
 # With 32 bands of 2, a pair that shares 0.3 of its shingles becomes a candidate with p = 0.95, one of 0.5 with 0.9999.
 SLOTS = 64
 _BAND_SLOTS = 2
@@ -20,7 +23,7 @@ _MIXER = np.uint32(2654435761)
 # In a band, a text is compared with so many that follow it: those of one template may be thousands.
 _NEIGHBOURS = 8
 # Slots of 64 that a pair must share, by how many shingles the longer text has: one word that differs costs three.
-_LEAST_SHARED = np.array([13] * 10 + [18] * 10 + [22] * 20 + [28], np.uint8)
+_LEAST_SHARED = np.array([26] * 10 + [22] * 30 + [28], np.uint8)
 _PER_TEXT = 12
 Pairs = npt.NDArray[np.int64]
 
@@ -49,22 +52,28 @@ class Sketches:
         self._count = end
 
     def likely_pairs(self) -> Iterator[tuple[int, int]]:
-        """Pairs of places, the most alike first; at most a dozen for each text."""
+        """Pairs of places that are likely to be alike."""
         slots = self._slots[: self._count]
         keys = slots.view(np.uint32)
         found = [self._pairs_in_band(slots, np.ascontiguousarray(keys[:, band])) for band in range(keys.shape[1])]
         codes = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
         first, second = codes // max(1, self._count), codes % max(1, self._count)
         shared = _shared_slots(slots, first, second)
-        order = np.argsort(-shared.astype(np.int16), kind="stable")
-        told = np.zeros(self._count, np.uint8)
-        places = self._places
-        for place in order.tolist():
-            one, other = first[place], second[place]
+        best = self._best(first, second, np.argsort(-shared.astype(np.int16), kind="stable"))
+        # In the order of the first text, which is then read once.
+        best = best[np.lexsort((second[best], first[best]))]
+        yield from zip(self._places[first[best]].tolist(), self._places[second[best]].tolist(), strict=True)
+
+    def _best(self, first: Places, second: Places, order: Places) -> Places:
+        """A dozen pairs for each text, those that come first in this order."""
+        told = [0] * self._count
+        best = array("q")
+        for pair, one, other in zip(order.tolist(), first[order].tolist(), second[order].tolist(), strict=True):
             if told[one] < _PER_TEXT or told[other] < _PER_TEXT:
-                told[one] += told[one] < 255
-                told[other] += told[other] < 255
-                yield int(places[one]), int(places[other])
+                told[one] += 1
+                told[other] += 1
+                best.append(pair)
+        return np.array(best, np.int64)
 
     def _pairs_in_band(self, slots: npt.NDArray[np.uint16], keys: npt.NDArray[np.uint32]) -> Pairs:
         """Texts with an equal key stand together once sorted, in their order."""

@@ -19,8 +19,7 @@ TEXT_CHARACTERS = 50_000
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _MIXERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB), np.uint64(0xD6E8FEB86659FD93))
 _CODES = 0x11_0000
-_MARKS = np.array([ord(mark) for mark in "-.,:"], np.uint32)
-_IGNORED, _LETTER, _SINGLE = 0, 1, 2
+_IGNORED, _LETTER, _SINGLE, _MARK = range(4)
 _PUNCTUATION = ".,;:!?'\"`…()-–—‘’“”«»。、，！？：；（）「」"
 # Scripts without spaces between words: each sign is a word.
 _SIGNS = ((0x0E00, 0x0E7F), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
@@ -41,8 +40,9 @@ def hashed_words(texts: Sequence[str]) -> tuple[Numbers, Places]:
     joined = "\n".join(cut) + "\n"
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
     kinds = _kinds()[codes]
-    digit = (codes >= ord("0")) & (codes <= ord("9"))
-    kinds[:-1][digit[1:] & np.isin(codes[:-1], _MARKS)] = _SINGLE
+    marks = np.flatnonzero(kinds == _MARK)
+    # The last code point is the line feed that was added.
+    kinds[marks] = np.where((codes[marks + 1] >= ord("0")) & (codes[marks + 1] <= ord("9")), _SINGLE, _IGNORED)
     before, after = np.empty_like(kinds), np.empty_like(kinds)
     before[0], before[1:] = _IGNORED, kinds[:-1]
     after[-1], after[:-1] = _IGNORED, kinds[1:]
@@ -79,6 +79,7 @@ def _kinds() -> npt.NDArray[np.uint8]:
             kinds[code] = _LETTER
     for first, last in _SIGNS:
         kinds[first : last + 1] = _SINGLE
+    kinds[[ord(mark) for mark in "-.,:"]] = _MARK
     return kinds
 
 

@@ -53,7 +53,11 @@ def _mistyped(chance: random.Random, text: str) -> str:
         return text
     place = chance.choice(places)
     word, at = words[place], chance.randint(1, len(words[place]) - 2)
-    slips = [word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:], word[:at] + word[at + 1] + word[at] + word[at + 2 :]]
+    slips = [
+        word[:at] + word[at + 1 :],
+        word[:at] + word[at] + word[at:],
+        word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+    ]
     words[place] = chance.choice(slips)
     return " ".join(words)
 
@@ -68,7 +72,9 @@ def _reworded(chance: random.Random, text: str) -> str:
 
 def _longer(chance: random.Random, text: str) -> str:
     words = text.split(" ")
-    words.insert(chance.randint(5, len(words) - 2), chance.choice(["indeed", "clearly", "perhaps", "apparently", "then"]))
+    words.insert(
+        chance.randint(5, len(words) - 2), chance.choice(["indeed", "clearly", "perhaps", "apparently", "then"])
+    )
     return " ".join(words)
 
 

@@ -3,36 +3,45 @@
 import random
 from collections.abc import Callable
 
-_SYLLABLES = "ba ke lo mir dan tu ves ora lin sha qui per nol zan fe gri hul ost wen yar cal dro emi bru".split()
-_PEOPLE = "Ida Jonas Wen Lucia Omar Priya Tomas Aiko Nadia Felix Greta Samir Chloe Mateo Ingrid Kofi".split()
-_ADJECTIVES = (
-    "old quiet bright narrow wooden distant careful hollow gentle crowded frozen modern broken golden silent heavy "
-    "curious faded stubborn tidy humble crooked patient rusty"
-).split()
-_NOUNS = (
-    "harbour library orchard lighthouse bakery tunnel market museum garden station workshop bridge theatre meadow "
-    "kitchen tower valley school factory forest chapel archive quarry stable windmill cellar"
-).split()
-_SUBJECTS = (
-    "captain teacher gardener painter engineer nurse farmer librarian sailor carpenter judge baker driver tailor pilot "
-    "surgeon musician plumber reporter shepherd miller locksmith"
-).split()
-_VERBS = (
-    "repaired painted sold visited measured described closed inherited photographed avoided rebuilt cleaned mapped "
-    "admired searched guarded rented abandoned discovered opened sketched insured"
-).split()
-_TIMES = (
-    "before dawn|after the storm|every other winter|during the strike|last Tuesday|in early spring|without telling "
-    "anyone|for a small fee|in spite of the rain|at the last minute|while the band played|since the flood|on a bet|"
-    "under a full moon|between two trains|against all advice"
-).split("|")
-_PRODUCTS = "kettle lamp doorbell router speaker scale heater blender camera tablet printer headset".split()
-_FAULTS = (
-    "leaks from the base|flickers like a candle|rings at midnight|drops the connection|hums all night|shows the wrong "
-    "weight|smells of smoke|stops after a minute|will not charge|prints blank pages|has no sound on the left|overheats"
-).split("|")
-_INTENTS = "refund repair delivery invoice manual complaint".split()
-_LABELS = "positive negative neutral".split()
+
+def _listed(words: str) -> list[str]:
+    return words.split("|")
+
+
+_SYLLABLES = _listed("ba|ke|lo|mir|dan|tu|ves|ora|lin|sha|qui|per|nol|zan|fe|gri|hul|ost|wen|yar|cal|dro|emi|bru")
+_PEOPLE = _listed("Ida|Jonas|Wen|Lucia|Omar|Priya|Tomas|Aiko|Nadia|Felix|Greta|Samir|Chloe|Mateo|Ingrid|Kofi")
+_ADJECTIVES = _listed(
+    "old|quiet|bright|narrow|wooden|distant|careful|hollow|gentle|crowded|frozen|modern|"
+    "broken|golden|silent|heavy|curious|faded|stubborn|tidy|humble|crooked|patient|rusty"
+)
+_NOUNS = _listed(
+    "harbour|library|orchard|lighthouse|bakery|tunnel|market|museum|garden|station|workshop|"
+    "bridge|theatre|meadow|kitchen|tower|valley|school|factory|forest|chapel|archive|quarry|"
+    "stable|windmill|cellar"
+)
+_SUBJECTS = _listed(
+    "captain|teacher|gardener|painter|engineer|nurse|farmer|librarian|sailor|carpenter|judge|"
+    "baker|driver|tailor|pilot|surgeon|musician|plumber|reporter|shepherd|miller|locksmith"
+)
+_VERBS = _listed(
+    "repaired|painted|sold|visited|measured|described|closed|inherited|photographed|avoided|"
+    "rebuilt|cleaned|mapped|admired|searched|guarded|rented|abandoned|discovered|opened|"
+    "sketched|insured"
+)
+_TIMES = _listed(
+    "before dawn|after the storm|every other winter|during the strike|last Tuesday|in early spring|"
+    "without telling anyone|for a small fee|in spite of the rain|at the last minute|"
+    "while the band played|since the flood|on a bet|under a full moon|between two trains|"
+    "against all advice"
+)
+_PRODUCTS = _listed("kettle|lamp|doorbell|router|speaker|scale|heater|blender|camera|tablet|printer|headset")
+_FAULTS = _listed(
+    "leaks from the base|flickers like a candle|rings at midnight|drops the connection|"
+    "hums all night|shows the wrong weight|smells of smoke|stops after a minute|will not charge|"
+    "prints blank pages|has no sound on the left|overheats"
+)
+_INTENTS = _listed("refund|repair|delivery|invoice|manual|complaint")
+_LABELS = _listed("positive|negative|neutral")
 _INSTRUCTION = (
     "You are given a customer review. Decide whether the writer liked the place, disliked it, or is undecided, and "
     "answer with exactly one word, which must be positive, negative or neutral. Do not explain your answer. Review:"
@@ -86,12 +95,14 @@ def _summary(chance: random.Random) -> tuple[str, str]:
 
 def _letter(chance: random.Random) -> tuple[str, str]:
     person, place = chance.choice(_PEOPLE), name(chance)
-    question = f"Write a {chance.choice(_ADJECTIVES)} letter from {person} to the {chance.choice(_SUBJECTS)} of {place}."
+    question = (
+        f"Write a {chance.choice(_ADJECTIVES)} letter from {person} to the {chance.choice(_SUBJECTS)} of {place}."
+    )
     return f"To whom it may concern in {place},\n\n{story(chance, 3, 8)}\n\nYours, {person}", question
 
 
 def _code(chance: random.Random) -> tuple[str, str]:
-    function, count = name(chance).lower(), chance.randint(2, 99)
+    function, count = f"keep_{name(chance).lower()}", chance.randint(2, 99)
     question = f"Write a Python function {function} that keeps every item of a list longer than {count} characters."
     return f"def {function}(items):\n    return [item for item in items if len(item) > {count}]", question
 

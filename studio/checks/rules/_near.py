@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from studio.checks.likeness import Likeness, Text, without_courtesy
 from studio.checks.rules._groups import groups_of
 from studio.checks.seen import Seen
 from studio.checks.skeletons import Gaps
-from studio.checks.sketches import RMinHash, Sketches
+from studio.checks.sketches import HAS_SKETCHES, Sketches
 from studio.checks.words import Numbers, Places, hashed_words, shingles
 
 # Two sketches of more texts than this, and their counts, would not fit into 400 MB.
@@ -136,7 +135,8 @@ class Near:
 
     def rare(self, hashes: Numbers, most: int) -> npt.NDArray[np.bool_]:
         """Which of these shingles at most so many rows have."""
-        return self._counts[hashes & self._mask] <= most
+        few: npt.NDArray[np.bool_] = self._counts[hashes & self._mask] <= most
+        return few
 
 
 class _Comparison:
@@ -215,19 +215,23 @@ class _Comparison:
     def _answers_alike(self, one: int, other: int) -> bool:
         if self._near.same_answer(one, other):
             return True
-        first = Text(self._near.read(one).normal_answer, self._text_at(one).rare)
-        second = Text(self._near.read(other).normal_answer, self._text_at(other).rare)
+        first, second = (self._answer_at(place) for place in (one, other))
         return self._likeness.nearly_same(first, second, numbers_matter=True)
+
+    def _answer_at(self, place: int) -> Text:
+        return Text(self._near.read(place).normal_answer, lambda: self._text_at(place).rare)
 
     def _text_at(self, place: int) -> Text:
         if place not in self._read:
             if len(self._read) >= _KEPT_TEXTS:
                 self._read.clear()
             said = self._part(self._near.read(place))
-            hashes, _ = shingles(*hashed_words([said]))
-            rare = frozenset(hashes[self._near.rare(hashes, self._rare_rows)].tolist())
-            self._read[place] = Text(said, rare)
+            self._read[place] = Text(said, lambda: self._rare(said))
         return self._read[place]
+
+    def _rare(self, said: str) -> frozenset[int]:
+        hashes, _ = shingles(*hashed_words([said]))
+        return frozenset(hashes[self._near.rare(hashes, self._rare_rows)].tolist())
 
     def _root(self, place: int) -> int:
         parents = self._parents
@@ -250,7 +254,7 @@ def near_of(context: Context) -> Near:
 
 def facts_of(near: Near, context: Context) -> dict[str, object]:
     """How much of the dataset was compared."""
-    return {"rows_compared": near.row_count, "rows": context.row_count, "by_sketches": RMinHash is not None}
+    return {"rows_compared": near.row_count, "rows": context.row_count, "by_sketches": HAS_SKETCHES}
 
 
 def _words(batch: Sequence[Seen]) -> tuple[Numbers, Places]:
