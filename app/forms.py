@@ -1,6 +1,6 @@
 """The launch form: fields drawn from the pydantic classes, and a flat form turned back into a RunSpec."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -142,11 +142,18 @@ class FormState:
         )
 
 
-def spec_from_form(form: Mapping[str, str], *, sha256: str, frozen_split: Mapping[str, Any] | None = None) -> RunSpec:
+def spec_from_form(
+    form: Mapping[str, str],
+    *,
+    sha256: str,
+    frozen_split: Mapping[str, Any] | None = None,
+    mix: Sequence[Mapping[str, Any]] = (),
+) -> RunSpec:
     """Build the spec, with a frozen split as the version has it; raises InvalidInput with a sentence per name."""
     plain = nested(form)
     data = plain.setdefault("data", {})
     data["sha256"] = sha256
+    data["mix"] = mix
     if frozen_split is not None:
         data["split"] = dict(frozen_split)
     try:
@@ -202,7 +209,7 @@ def _flat(prefix: str, tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from _flat(f"{prefix}{key}.", value)
-        elif key not in _FROZEN:
+        elif key not in _FROZEN and key != "mix":
             yield f"{prefix}{key}", as_text(value)
 
 

@@ -4,7 +4,7 @@ from studio.adapters.models import Adapter
 from studio.chores.models import Chore
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.db import Base
-from studio.runs.models import Checkpoint, Point, PointBlock, Run, RunEvent, SampleAnswer, Worker
+from studio.runs.models import Checkpoint, MixedVersion, Point, PointBlock, Run, RunEvent, SampleAnswer, Worker
 
 metadata = Base.metadata
 
@@ -14,6 +14,7 @@ __all__ = [
     "Chore",
     "Dataset",
     "DatasetVersion",
+    "MixedVersion",
     "Point",
     "PointBlock",
     "Run",

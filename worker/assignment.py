@@ -8,6 +8,16 @@ from studio.runs import RunSpec
 from studio.runs.folders import ASSIGNMENT_FILE
 
 
+class MixFiles(BaseModel):
+    """Where the rows of one part of the mix lie; what they are, the spec says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows_path: Path
+    offsets_path: Path
+    split_codes_path: Path | None = None
+
+
 class Assignment(BaseModel):
     """Everything a trainer needs; no credentials."""
 
@@ -26,6 +36,8 @@ class Assignment(BaseModel):
     dataset_name: str
     split_codes_path: Path | None = None
     """The codes of a frozen split; other splits are computed from the spec."""
+    mix: tuple[MixFiles, ...] = ()
+    """The other datasets of the spec, in its order."""
     gpu: str | None = None
     checkpoint: Path | None = None
     """A verified folder to resume from; it may be one of an earlier attempt."""

@@ -2,20 +2,21 @@
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from studio.errors import InvalidInput, StudioError
-from studio.runs import RunSpec, make_plan
+from studio.runs import RunSpec
+from studio.runs.mixing import train_counts, validation_counts
 from worker.assignment import Assignment
-from worker.rows import NumberedRow, choose_places, read_all_rows, read_rows
+from worker.rows import NumberedRow, Source, sources
 from worker.tokens import CachedRows, TokenCache, tokens_key
 from worker.tokens_encode import EncodedRow, RowEncoder, answer_stretches, conversation
+from worker.tokens_fill import fill
 from worker.tokens_quick import Unsure
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,13 @@ class Tokenised:
     dropped: int = 0
     only_last_answer: int = 0
 
+    def add(self, other: "Tokenised") -> None:
+        """Take the rows of another dataset in."""
+        self.rows += other.rows
+        self.cut += other.cut
+        self.dropped += other.dropped
+        self.only_last_answer += other.only_last_answer
+
     @property
     def trained_tokens(self) -> int:
         """Tokens that the loss counts."""
@@ -71,12 +79,19 @@ class Prepared:
 
 def prepare_data(assignment: Assignment, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Prepared:
     """Read and tokenise the rows of a run; raises InvalidInput when nothing is left to learn."""
-    plan = make_plan(assignment.spec, assignment.row_count)
-    reader = RowTokenizer(tokenizer, assignment.spec, max_length)
-    train = choose_places(assignment, "train", plan.train_rows)
-    held_out = choose_places(assignment, "validation", plan.validation_rows)
-    cached = _cached(assignment, reader.encoder, len(train) + len(held_out))
-    taught = reader.cut(_encoded(assignment, reader.encoder, cached, train))
+    spec = assignment.spec
+    reader = RowTokenizer(tokenizer, spec, max_length)
+    taught, held_out = Tokenised(), Tokenised()
+    counts = zip(train_counts(spec, assignment.row_count), validation_counts(spec, assignment.row_count), strict=True)
+    found = sources(assignment)
+    held_places: Sequence[int] = ()
+    for source, (train_rows, validation_rows) in zip(found, counts, strict=True):
+        train = source.choose_places("train", train_rows, seed=spec.hyperparameters.seed)
+        held = source.choose_places("validation", validation_rows, seed=spec.hyperparameters.seed)
+        encoded = _reader(assignment, reader.encoder, source, len(train) + len(held))
+        taught.add(reader.cut(encoded(train)))
+        held_out.add(reader.cut(encoded(held)))
+        held_places = held_places or held
     if not taught.rows:
         raise InvalidInput(
             f"No row has an answer within its first {max_length} tokens, so there is nothing to learn. "
@@ -84,51 +99,37 @@ def prepare_data(assignment: Assignment, tokenizer: PreTrainedTokenizerBase, max
         )
     return Prepared(
         train=taught,
-        validation=reader.cut(_encoded(assignment, reader.encoder, cached, held_out)),
-        samples=reader.sample_prompts(held_out, lambda place: _row_at(assignment, place)),
+        validation=held_out,
+        samples=reader.sample_prompts(held_places, lambda place: next(found[0].read([place]))),
         template=("the base model's" if reader.encoder.chat.had_template else "a plain one of the studio"),
     )
 
 
-def _cached(assignment: Assignment, encoder: RowEncoder, wanted: int) -> CachedRows | None:
+def _reader(
+    assignment: Assignment, encoder: RowEncoder, source: Source, wanted: int
+) -> Callable[[Sequence[int]], Iterable[EncodedRow]]:
+    """What encodes the rows at given places of a dataset, from the cache where they are in it."""
+    cached = _cached(assignment, encoder, source, wanted)
+    if cached is None:
+        return lambda places: encode_all(encoder, list(source.read(places)))
+    if not source.before:
+        return cached.rows
+    return lambda places: (replace(row, number=source.before + row.number) for row in cached.rows(places))
+
+
+def _cached(assignment: Assignment, encoder: RowEncoder, source: Source, wanted: int) -> CachedRows | None:
     """The tokenised rows that are shared with the checks of datasets; made if most of them are needed anyway."""
     if assignment.token_cache is None:
         return None
     cache = TokenCache(assignment.token_cache)
-    sha256, train_on = assignment.spec.data.sha256, assignment.spec.data.train_on
-    key = tokens_key(sha256, encoder.tokenizer, assignment.base_model_folder, train_on)
+    key = tokens_key(source.sha256, encoder.tokenizer, assignment.base_model_folder, assignment.spec.data.train_on)
     found = cache.open(key)
-    if found is None and wanted >= _FILL_SHARE * assignment.row_count:
+    if found is None and wanted >= _FILL_SHARE * source.row_count:
         try:
-            found = fill(cache, key, encoder, assignment.rows_path)
+            found = fill(cache, key, encoder, source.rows_path)
         except (OSError, StudioError) as error:
             log.warning("The tokenised rows are not kept: %s", error)
-    return found if found is not None and found.row_count == assignment.row_count else None
-
-
-def fill(
-    cache: TokenCache, key: str, encoder: RowEncoder, rows_path: Path, told: Callable[[int], None] | None = None
-) -> CachedRows:
-    """Tokenise every row into the cache; `told` hears the number of each that is written. Raises what `fill` raises."""
-
-    def encoded(with_: RowEncoder) -> Iterator[EncodedRow]:
-        for row in with_.encode(read_all_rows(rows_path)):
-            if told is not None:
-                told(row.number)
-            yield row
-
-    try:
-        return cache.fill(key, encoded(encoder))
-    except Unsure:
-        return cache.fill(key, encoded(encoder.slow()))
-
-
-def _encoded(
-    assignment: Assignment, encoder: RowEncoder, cached: CachedRows | None, places: Sequence[int]
-) -> Iterable[EncodedRow]:
-    if cached is not None:
-        return cached.rows(places)
-    return encode_all(encoder, list(read_rows(assignment.rows_path, assignment.offsets_path, places)))
+    return found if found is not None and found.row_count == source.row_count else None
 
 
 def encode_all(encoder: RowEncoder, rows: Sequence[NumberedRow]) -> list[EncodedRow]:
@@ -137,10 +138,6 @@ def encode_all(encoder: RowEncoder, rows: Sequence[NumberedRow]) -> list[Encoded
         return list(encoder.encode(rows))
     except Unsure:
         return list(encoder.slow().encode(rows))
-
-
-def _row_at(assignment: Assignment, place: int) -> NumberedRow:
-    return next(read_rows(assignment.rows_path, assignment.offsets_path, [place]))
 
 
 class RowTokenizer:

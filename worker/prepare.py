@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from studio import base_models, runs
-from studio.datasets import DatasetVersion, codes_key
+from studio.datasets import Split, codes_key, offsets_key, rows_key
 from studio.errors import InvalidInput, NotFound
 from studio.runs import Checkpoint, Run
 from studio.storage import free_bytes, sha256_of
-from worker.assignment import Assignment
+from worker.assignment import Assignment, MixFiles
 from worker.bench import Bench
 from worker.order import Found, Order
 from worker.outcome import AttemptOver, Fail
@@ -68,8 +68,9 @@ def prepare(
     """Check everything that a trainer would trip over; raises AttemptOver with the sentence for the person."""
     run, version, settings = start.run, start.run.dataset_version, bench.settings
     spec = run.run_spec
-    rows, offsets = _checked_rows(bench, version, spec.data.sha256, check)
-    codes = _checked_codes(bench, spec, check)
+    rows, offsets = _checked_rows(bench, spec.data.sha256, check)
+    codes = _checked_codes(bench, spec.data.split, check)
+    mix = tuple(_checked_part(bench, part, check) for part in spec.data.mix)
     folder, revision = _base_model(bench, spec, fetch)
     _refuse_full_disk(bench, spec, folder, start.kept_bytes)
     return Assignment(
@@ -85,6 +86,7 @@ def prepare(
         canonical=version.canonical,
         dataset_name=start.dataset_name,
         split_codes_path=codes,
+        mix=mix,
         gpu=settings.gpu,
         checkpoint=checkpoint,
         keep_only=run.desired == "keep" and checkpoint is not None,
@@ -98,9 +100,14 @@ def _forget(lease: runs.Lease, damaged: Checkpoint, writer: Writer) -> Checkpoin
     return writer.write(lambda session: runs.fall_back(session, lease, damaged))
 
 
-def _checked_rows(bench: Bench, version: DatasetVersion, sha256: str, check: Check) -> tuple[Path, Path]:
+def _checked_part(bench: Bench, part: runs.MixPart, check: Check) -> MixFiles:
+    rows, offsets = _checked_rows(bench, part.sha256, check)
+    return MixFiles(rows_path=rows, offsets_path=offsets, split_codes_path=_checked_codes(bench, part.split, check))
+
+
+def _checked_rows(bench: Bench, sha256: str, check: Check) -> tuple[Path, Path]:
     try:
-        rows, offsets = bench.storage.path(version.rows_key), bench.storage.path(version.offsets_key)
+        rows, offsets = bench.storage.path(rows_key(sha256)), bench.storage.path(offsets_key(sha256))
     except NotFound as error:
         raise AttemptOver(Fail("bad_data", error.message)) from error
     if sha256_of(rows, check) != sha256:
@@ -112,9 +119,9 @@ def _checked_rows(bench: Bench, version: DatasetVersion, sha256: str, check: Che
     return rows, offsets
 
 
-def _checked_codes(bench: Bench, spec: runs.RunSpec, check: Check) -> Path | None:
+def _checked_codes(bench: Bench, split: Split, check: Check) -> Path | None:
     """The file that says which rows are held out, where a version has inherited it."""
-    sha256 = spec.data.split.codes_sha256
+    sha256 = split.codes_sha256
     if sha256 is None:
         return None
     try:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.deps import Services
 from app.forms import HUB, HUB_FIELD, FormField, FormState, flat, spec_from_form
+from app.pages._mix import Slot, mix_of, mix_values, slot_field, slots
 from studio import datasets, runs
 from studio.actors import Actor
 from studio.base_models import BaseModelFacts, get_base_model, list_base_models
@@ -93,8 +94,15 @@ class Draft:
     @property
     def version(self) -> DatasetVersion | None:
         """The chosen version, if it is one of the list."""
-        chosen = self.values.get(DATASET_FIELD)
-        return next((known for dataset in self.datasets for known in dataset.versions if known.id == chosen), None)
+        return self._find_version(self.values.get(DATASET_FIELD, ""))
+
+    @property
+    def mix_slots(self) -> list[Slot]:
+        """The lines for other datasets beside the first one."""
+        return slots(self.values)
+
+    def _find_version(self, version_id: str) -> DatasetVersion | None:
+        return next((known for dataset in self.datasets for known in dataset.versions if known.id == version_id), None)
 
     @cached_property
     def outcome(self) -> tuple[RunSpec | None, Plan | None, Mapping[str, str]]:
@@ -104,7 +112,12 @@ class Draft:
             if version is None:
                 sentence = "Pick a dataset: the numbers follow from its rows."
                 raise InvalidInput(sentence, fields={DATASET_FIELD: sentence})
-            spec = spec_from_form(self.values, sha256=version.sha256, frozen_split=version.frozen_split)
+            spec = spec_from_form(
+                self.values,
+                sha256=version.sha256,
+                frozen_split=version.frozen_split,
+                mix=mix_of(self.values, self._find_version),
+            )
             return spec, runs.make_plan(spec, version.row_count), {}
         except InvalidInput as error:
             return None, None, error.fields
@@ -165,7 +178,7 @@ def make_draft(
     known = runs.get_recipe(recipe) if recipe else None
     values = {"method.kind": _DEFAULT_METHOD} | dict(values) | (flat(known.parts) if known else {})
     if DATASET_FIELD not in values and len(found) == 1:
-        values |= dataset_values(found[0])
+        values |= dataset_values(found[0].latest)
     split = _split_of_other_dataset(values, found) if split_follows else {}
     values |= split
     return Draft(
@@ -181,13 +194,15 @@ def make_draft(
 
 
 def starting_values(session: Session, actor: Actor, request: Request) -> dict[str, str]:
-    """What the address asks for: `from` a run, or a `dataset`."""
+    """What the address asks for: `from` a run, or a `dataset`, of which it may name the `version`."""
     values: dict[str, str] = {}
     if run_id := request.query_params.get("from"):
         run = runs.get_run(session, actor, run_id)
-        values |= flat(run.spec) | {"parent_run_id": run.id}
+        values |= flat(run.spec) | mix_values(run.spec["data"]) | {"parent_run_id": run.id}
     if dataset_id := request.query_params.get("dataset"):
-        values |= dataset_values(datasets.get_dataset(session, actor, dataset_id))
+        number = request.query_params.get("version", "")[:7]
+        dataset = datasets.get_dataset(session, actor, dataset_id)
+        values |= dataset_values(datasets.pick_version(dataset, int(number) if number.isdecimal() else None))
     return values
 
 
@@ -200,9 +215,8 @@ def _split_of_other_dataset(values: Mapping[str, str], found: list[Dataset]) -> 
     return flat({"data": {"split": version.split}}) if version else {}
 
 
-def dataset_values(dataset: Dataset) -> dict[str, str]:
-    """The newest version of a dataset with its own split, as form values."""
-    version = dataset.latest
+def dataset_values(version: DatasetVersion) -> dict[str, str]:
+    """A version of a dataset with its own split, as form values."""
     return flat({"data": {"dataset_version_id": version.id, "split": version.split}})
 
 
@@ -213,4 +227,16 @@ def checked_spec(session: Session, actor: Actor, values: Mapping[str, str]) -> R
     except NotFound as error:
         sentence = "Pick a dataset of the list."
         raise InvalidInput("Some settings need another look.", fields={DATASET_FIELD: sentence}) from error
-    return spec_from_form(values, sha256=version.sha256, frozen_split=version.frozen_split)
+    mix = mix_of(values, lambda version_id: _own_version(session, actor, version_id))
+    try:
+        return spec_from_form(values, sha256=version.sha256, frozen_split=version.frozen_split, mix=mix)
+    except InvalidInput as error:
+        fields = {slot_field(name): sentence for name, sentence in error.fields.items()}
+        raise InvalidInput(error.message, fields=fields) from error
+
+
+def _own_version(session: Session, actor: Actor, version_id: str) -> DatasetVersion | None:
+    try:
+        return datasets.get_version(session, actor, version_id)
+    except NotFound:
+        return None

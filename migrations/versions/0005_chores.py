@@ -1,4 +1,4 @@
-"""Work on the CPU, and versions of datasets that come from others."""
+"""Work on the CPU, versions of datasets that come from others, and several datasets in one run."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -51,6 +51,15 @@ def upgrade() -> None:
     op.create_index("ix_chores_status", "chores", ["status", "id"])
     op.create_index("ix_chores_key", "chores", ["key"])
     op.create_index("ix_chores_version_id", "chores", ["version_id"])
+    op.create_table(
+        "mixed_versions",
+        sa.Column("run_id", sa.String(length=40), nullable=False),
+        sa.Column("version_id", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_mixed_versions_run_id", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["version_id"], ["dataset_versions.id"], name="fk_mixed_versions_version_id"),
+        sa.PrimaryKeyConstraint("run_id", "version_id", name="pk_mixed_versions"),
+    )
+    op.create_index("ix_mixed_versions_version_id", "mixed_versions", ["version_id"])
     op.add_column("dataset_versions", sa.Column("parent_id", sa.String(length=40), nullable=True))
     op.add_column("dataset_versions", sa.Column("recipe", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("dataset_versions", sa.Column("origins_sha256", sa.String(length=64), nullable=True))
@@ -61,4 +70,5 @@ def downgrade() -> None:
     """Take back."""
     for name in ("split_sha256", "origins_sha256", "recipe", "parent_id"):
         op.drop_column("dataset_versions", name)
+    op.drop_table("mixed_versions")
     op.drop_table("chores")

@@ -9,7 +9,7 @@ from studio.datasets.catalogue import (
     pick_version,
     rename_dataset,
 )
-from studio.datasets.checking import MappingNeeded
+from studio.datasets.checking import MappingNeeded, RowsRefused
 from studio.datasets.checkups import (
     FoundRow,
     ask_checkup,
@@ -21,11 +21,11 @@ from studio.datasets.checkups import (
     keep_findings,
     read_findings,
 )
-from studio.datasets.diff import DIFF_KINDS, DifferentRow, DiffKind, compare, read_difference
+from studio.datasets.diff import DIFF_KINDS, Difference, DifferentRow, DiffKind, compare, read_difference
 from studio.datasets.edits import check_edit
 from studio.datasets.importing import import_upload
 from studio.datasets.keys import is_named
-from studio.datasets.models import Dataset, DatasetVersion
+from studio.datasets.models import Dataset, DatasetVersion, offsets_key, rows_key
 from studio.datasets.reading import (
     NumberedRow,
     read_places,
@@ -40,6 +40,19 @@ from studio.datasets.recipe import Recipe, RecipeField, RecipeStep, read_recipe,
 from studio.datasets.resplitting import ask_split, fields_of, get_splitting, publish_split
 from studio.datasets.split_plan import SplitRows
 from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, codes_key, split_rows, split_sizes
+from studio.datasets.token_truth import (
+    Bar,
+    LongRow,
+    Profile,
+    Truth,
+    ask_profile,
+    keep_profile,
+    last_profile,
+    profile_key,
+    profile_of,
+    smallest_for,
+)
+from studio.datasets.token_view import Token, TokenView, read_tokens
 from studio.datasets.versions import (
     ChangedRow,
     ask_mending,
@@ -50,31 +63,42 @@ from studio.datasets.versions import (
     use_again,
 )
 from studio.formats import EXTENSIONS, TARGETS, ImportLimits
+from studio.mending import CHANGES_KEPT
 
 __all__ = [
+    "CHANGES_KEPT",
     "DIFF_KINDS",
     "EXTENSIONS",
     "SPLIT_NAMES",
     "TARGETS",
+    "Bar",
     "ChangedRow",
     "Dataset",
     "DatasetVersion",
     "DiffKind",
+    "Difference",
     "DifferentRow",
     "FoundRow",
     "ImportLimits",
+    "LongRow",
     "MappingNeeded",
     "NumberedRow",
+    "Profile",
     "ReceivedUpload",
     "Receiver",
+    "RowsRefused",
     "Recipe",
     "RecipeField",
     "RecipeStep",
     "Split",
     "SplitName",
     "SplitRows",
+    "Token",
+    "TokenView",
+    "Truth",
     "ask_checkup",
     "ask_mending",
+    "ask_profile",
     "ask_split",
     "check_edit",
     "checkup_key",
@@ -98,10 +122,15 @@ __all__ = [
     "is_named",
     "keep_changes",
     "keep_findings",
+    "keep_profile",
+    "last_profile",
     "list_datasets",
     "make_files_again",
     "offsets_fit",
+    "offsets_key",
     "pick_version",
+    "profile_key",
+    "profile_of",
     "publish_mended",
     "publish_split",
     "read_changes",
@@ -110,8 +139,11 @@ __all__ = [
     "read_places",
     "read_recipe",
     "read_rows",
+    "read_tokens",
     "rename_dataset",
+    "rows_key",
     "sentences",
+    "smallest_for",
     "split_of",
     "split_rows",
     "split_sizes",

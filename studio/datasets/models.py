@@ -69,12 +69,12 @@ class DatasetVersion(Base):
     @property
     def rows_key(self) -> str:
         """Where the canonical rows lie: one JSON object a line."""
-        return f"datasets/{self.sha256[:2]}/{self.sha256}.jsonl"
+        return rows_key(self.sha256)
 
     @property
     def offsets_key(self) -> str:
         """Where each row begins in the file of rows: little-endian 64-bit integers."""
-        return f"datasets/{self.sha256[:2]}/{self.sha256}.offsets"
+        return offsets_key(self.sha256)
 
     @property
     def original_key(self) -> str:
@@ -102,3 +102,13 @@ class DatasetVersion(Base):
         """All its files in storage."""
         always = (self.rows_key, self.offsets_key, self.original_key)
         return (*always, *(key for key in (self.origins_key, self.codes_key) if key))
+
+
+def rows_key(sha256: str) -> str:
+    """Where canonical rows of this hash lie in storage."""
+    return f"datasets/{sha256[:2]}/{sha256}.jsonl"
+
+
+def offsets_key(sha256: str) -> str:
+    """Where the beginnings of those rows lie."""
+    return f"datasets/{sha256[:2]}/{sha256}.offsets"

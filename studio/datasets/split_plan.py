@@ -20,9 +20,7 @@ class SplitRows(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     do: Literal["split"] = "split"
-    kind: SplitKind = Field(
-        "random", title="Way", description="By label for classes, by group for people."
-    )
+    kind: SplitKind = Field("random", title="Way", description="By label for classes, by group for people.")
     field: str | None = Field(
         None, max_length=200, description="A column that was kept beside the text, or answer for the answer itself."
     )

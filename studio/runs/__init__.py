@@ -56,7 +56,7 @@ from studio.runs.recipes import RECIPES, Recipe, get_recipe
 from studio.runs.recorder import record
 from studio.runs.retention import expire_checkpoints, prune_checkpoints
 from studio.runs.series import MAX_POINTS, SeriesPoint, read_series, series_names
-from studio.runs.spec import RunSpec, errors_by_field, spec_from_yaml, validate_spec
+from studio.runs.spec import MixPart, RunSpec, errors_by_field, spec_from_yaml, validate_spec
 from studio.runs.status import ACTIVE, TERMINAL
 from studio.runs.suggestions import Suggestion, suggestions_for
 from studio.runs.workers import DEAD_ONLY, Sign, forget_workers, living_workers, renew_worker
@@ -79,6 +79,7 @@ __all__ = [
     "Holder",
     "Lease",
     "LeaseLost",
+    "MixPart",
     "NewPoint",
     "Plan",
     "Point",

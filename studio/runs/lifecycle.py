@@ -200,13 +200,39 @@ def _checked(session: Session, actor: Actor, spec: RunSpec) -> tuple[DatasetVers
     if version.sha256 != spec.data.sha256:
         sentence = "The dataset's rows are not those that the spec names (their hashes differ)."
         raise InvalidInput(sentence, fields={"data.sha256": sentence})
+    _refuse_preferences(version, "data.dataset_version_id")
     spec = _with_frozen_split(spec, version)
+    _check_mix(session, actor, spec)
     try:
         make_plan(spec, version.row_count)
     except ValueError as error:
         sentence = str(error)[:1].upper() + str(error)[1:] + "."
         raise InvalidInput(sentence, fields={"data.dataset_version_id": sentence}) from error
     return version, spec
+
+
+def _check_mix(session: Session, actor: Actor, spec: RunSpec) -> None:
+    """Every part names rows that are there, with the split that its version has."""
+    for place, part in enumerate(spec.data.mix):
+        where = f"data.mix.{place}"
+        try:
+            version = datasets.get_version(session, actor, part.dataset_version_id)
+        except NotFound as error:
+            sentence = "Pick a dataset of the list: this one is not there."
+            raise InvalidInput(sentence, fields={f"{where}.dataset_version_id": sentence}) from error
+        if (version.sha256, version.row_count) != (part.sha256, part.row_count):
+            sentence = "The dataset's rows are not those that the spec names (their hashes or their number differ)."
+            raise InvalidInput(sentence, fields={f"{where}.sha256": sentence})
+        _refuse_preferences(version, f"{where}.dataset_version_id")
+        if datasets.split_of(version) != part.split:
+            sentence = "A dataset that is mixed in is taken with its own split, so that its test rows stay test rows."
+            raise InvalidInput(sentence, fields={f"{where}.split": sentence})
+
+
+def _refuse_preferences(version: DatasetVersion, where: str) -> None:
+    if version.canonical == "preference":
+        sentence = "Preference rows hold two answers; make a version that keeps the chosen one, then train on it."
+        raise InvalidInput(sentence, fields={where: sentence})
 
 
 def _with_frozen_split(spec: RunSpec, version: DatasetVersion) -> RunSpec:

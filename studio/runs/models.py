@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from studio.datasets import DatasetVersion
 from studio.db import Base, UtcDateTime, utc_now
@@ -91,6 +91,14 @@ class Run(Base):
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     dataset_version: Mapped[DatasetVersion] = relationship(lazy="joined")
+    mixed: Mapped[list["MixedVersion"]] = relationship(cascade="all, delete-orphan")
+
+    @validates("spec")
+    def _name_mixed_versions(self, key: str, spec: dict[str, Any]) -> dict[str, Any]:
+        """So that no dataset goes while a run needs it, also not one that is only mixed in."""
+        mixed = {part["dataset_version_id"] for part in spec["data"].get("mix", ())}
+        self.mixed = [MixedVersion(version_id=version_id) for version_id in sorted(mixed)]
+        return spec
 
     @property
     def run_spec(self) -> RunSpec:
@@ -140,6 +148,15 @@ class Run(Base):
     def failure_advice(self) -> str:
         """What to do about it."""
         return FAILURE_WORDS[self.failure_kind][1] if self.failure_kind else ""
+
+
+class MixedVersion(Base):
+    """A dataset version that a run mixes in beside its own."""
+
+    __tablename__ = "mixed_versions"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    version_id: Mapped[str] = mapped_column(ForeignKey("dataset_versions.id"), primary_key=True, index=True)
 
 
 class Point(Base):

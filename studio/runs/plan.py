@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from studio.datasets.splits import split_sizes
+from studio.runs.mixing import train_counts, validation_counts
 from studio.runs.spec import RunSpec
 
 EVALUATIONS_PER_RUN = 10
@@ -27,13 +28,13 @@ class Plan:
 def make_plan(spec: RunSpec, row_count: int) -> Plan:
     """Count rows and steps; raises ValueError for a dataset of fewer than two rows."""
     sizes = split_sizes(row_count, spec.data.split)
-    train_rows = min(sizes["train"], spec.data.max_train_rows or sizes["train"])
+    train_rows = sum(train_counts(spec, row_count))
     steps_per_epoch = math.ceil(train_rows / spec.hyperparameters.effective_batch)
     steps = spec.hyperparameters.max_steps or max(1, math.ceil(steps_per_epoch * spec.hyperparameters.epochs))
     every = spec.evaluation.every_steps or max(1, math.ceil(steps / EVALUATIONS_PER_RUN))
     return Plan(
         train_rows=train_rows,
-        validation_rows=min(sizes["validation"], spec.evaluation.max_rows),
+        validation_rows=sum(validation_counts(spec, row_count)),
         test_rows=sizes["test"],
         effective_batch=spec.hyperparameters.effective_batch,
         steps_per_epoch=steps_per_epoch,

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from studio import datasets, runs
 from studio.actors import LOCAL_ACTOR
 from studio.datasets import DatasetVersion
-from studio.db import SessionFactory, transaction
+from studio.db import SessionFactory, reading, transaction
 from studio.methods import METHODS
 from studio.runs import Run
 from tests.app.rows import HTMX
@@ -191,3 +191,37 @@ def test_a_disk_that_is_clearly_too_small_is_told_before_the_launch(
 
     assert "of disk for checkpoints and its result, and the data folder has 3.0 GB. Free some space first." in card
     assert "of disk" not in client.post("/runs/plan", data=form | {"method.kind": "lora"}, headers=HTMX).text
+
+
+def test_another_dataset_is_mixed_in_and_shown_again(
+    client: TestClient, form: dict[str, str], version: DatasetVersion, session_factory: SessionFactory
+) -> None:
+    form |= {"mix.0.version": version.id, "mix.0.weight": "0.5"}
+
+    plan = client.post("/runs/plan", data=form, headers=HTMX)
+    launched = client.post("/runs", data=form, follow_redirects=False)
+
+    run_id = launched.headers["location"].rpartition("/")[2]
+    with reading(session_factory) as session:
+        data = session.get_one(Run, run_id).spec["data"]
+    assert "48" in plan.text
+    assert [(part["dataset_version_id"], part["weight"]) for part in data["mix"]] == [(version.id, 0.5)]
+    again = client.get(f"/runs/new?from={run_id}").text
+    assert re.search(r'name="mix.0.weight"[^>]*value="0.5"', again)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"mix.0.version": "dsv_" + "0" * 26}, "Pick a dataset of the list."),
+        ({"mix.0.weight": "-1"}, "greater than 0"),
+        ({"mix.0.weight": "much"}, "valid number"),
+    ],
+)
+def test_a_mix_that_cannot_be_is_told_at_its_field(
+    client: TestClient, form: dict[str, str], version: DatasetVersion, changes: dict[str, str], sentence: str
+) -> None:
+    refused = client.post("/runs", data=form | {"mix.0.version": version.id} | changes)
+
+    assert refused.status_code == 422
+    assert sentence in refused.text.split('id="launch-form"')[1]
