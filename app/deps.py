@@ -63,5 +63,8 @@ CurrentSession = Annotated[Session, Depends(get_session, scope="function", max_c
 CurrentActor = Annotated[Actor, Depends(get_actor)]
 CurrentServices = Annotated[Services, Depends(get_services)]
 IdInPath = Annotated[str, Path(description="An id."), AfterValidator(_checked_id)]
+VersionNumber = Annotated[
+    int | None, Query(alias="version", ge=1, le=10**6, description="The number of a version; the newest without one.")
+]
 PageLimit = Annotated[int, Query(ge=1, le=200, description="At most this many.")]
 PageAfter = Annotated[str | None, Query(pattern=ID_PATTERN.pattern, description="The last id of the page before.")]

@@ -2,11 +2,29 @@
 
 from fastapi import APIRouter
 
-from app.pages import adapters, card, checks, datasets, demo, home, launch, run, run_actions, runs, split, system, theme
+from app.pages import (
+    adapters,
+    card,
+    checks,
+    datasets,
+    demo,
+    fixes,
+    home,
+    launch,
+    row_editor,
+    run,
+    run_actions,
+    runs,
+    split,
+    system,
+    theme,
+    versions,
+)
 
 router = APIRouter(include_in_schema=False)
 # Fixed paths come before those with an id.
-for module in (home, demo, theme, datasets, checks, card, split, launch, runs, run, run_actions, adapters, system):
+_OF_DATASETS = (datasets, checks, fixes, versions, row_editor, split, card)
+for module in (home, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, system):
     router.include_router(module.router)
 
 __all__ = [
@@ -15,13 +33,16 @@ __all__ = [
     "checks",
     "datasets",
     "demo",
+    "fixes",
     "home",
     "launch",
     "router",
+    "row_editor",
     "run",
     "run_actions",
     "runs",
     "split",
     "system",
     "theme",
+    "versions",
 ]

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services
+from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services, VersionNumber
+from app.pages._fixes import mendables
 from app.pages._rows import RowView
 from app.render import is_fragment_request, render
 from studio import chores, datasets, runs
 from studio.actors import Actor
-from studio.datasets import Dataset, DatasetVersion
+from studio.datasets import DatasetVersion
 from studio.db import utc_now
 from studio.errors import NotFound
 
@@ -21,36 +22,59 @@ _LONG_WAIT_SECONDS = 40.0
 
 
 @router.get("")
-def show_checks(request: Request, dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
+def show_checks(
+    request: Request,
+    dataset_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    number: VersionNumber = None,
+) -> HTMLResponse:
     """All checks, those that found something first."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    return render(request, "datasets/checks.html", _context(session, actor, dataset))
+    version = _looked_at(session, actor, dataset_id, number)
+    return render(request, "datasets/checks.html", _context(session, actor, version))
 
 
 @router.get("/progress")
-def show_progress(request: Request, dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
+def show_progress(
+    request: Request,
+    dataset_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    number: VersionNumber = None,
+) -> HTMLResponse:
     """The checks alone, while they run."""
-    return _checkup(request, session, actor, datasets.get_dataset(session, actor, dataset_id))
+    return _checkup(request, session, actor, _looked_at(session, actor, dataset_id, number))
 
 
 @router.post("")
 def check(
-    request: Request, dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+    request: Request,
+    dataset_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    services: CurrentServices,
+    number: VersionNumber = None,
 ) -> Response:
     """Check it, or check it again."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    datasets.ask_checkup(session, actor, dataset.latest, queue=services.queue, again=True)
-    return _answer(request, session, actor, dataset)
+    version = _looked_at(session, actor, dataset_id, number)
+    datasets.ask_checkup(session, actor, version, queue=services.queue, again=True)
+    return _answer(request, session, actor, version, number)
 
 
 @router.post("/cancel")
-def stop(request: Request, dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> Response:
+def stop(
+    request: Request,
+    dataset_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    number: VersionNumber = None,
+) -> Response:
     """Stop checking."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    chore = datasets.checkup_of(session, actor, dataset.latest)
+    version = _looked_at(session, actor, dataset_id, number)
+    chore = datasets.checkup_of(session, actor, version)
     if chore is not None:
         chores.cancel(session, actor, chore.id)
-    return _answer(request, session, actor, dataset)
+    return _answer(request, session, actor, version, number)
 
 
 @router.get("/{check_name}")
@@ -62,10 +86,10 @@ def show_findings(
     actor: CurrentActor,
     services: CurrentServices,
     page: Annotated[int, Query(ge=1, le=10**6)] = 1,
+    number: VersionNumber = None,
 ) -> HTMLResponse:
     """The rows that one check found, a page at a time."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    version = dataset.latest
+    version = _looked_at(session, actor, dataset_id, number)
     chore = datasets.checkup_of(session, actor, version)
     found = chore.result.get("checks", []) if chore and chore.status == "done" else []
     summary = next((check for check in found if check["name"] == check_name), None)
@@ -73,7 +97,7 @@ def show_findings(
         raise NotFound("There is no such check of this dataset.")
     pages = max(1, -(-summary["count"] // _PAGE_FINDINGS))
     page = min(page, pages)
-    context = _shared(session, actor, dataset) | {"check": summary, "page": page, "pages": pages}
+    context = _shared(session, actor, version) | {"check": summary, "page": page, "pages": pages}
     context["findings"] = _findings(services, version, check_name, (page - 1) * _PAGE_FINDINGS)
     return render(request, "datasets/findings.html", context)
 
@@ -89,27 +113,38 @@ def _findings(
     return [(finding, RowView.of(row)) for finding, row in zip(found, rows, strict=True)]
 
 
-def _answer(request: Request, session: Session, actor: Actor, dataset: Dataset) -> Response:
+def _looked_at(session: Session, actor: Actor, dataset_id: str, number: int | None) -> DatasetVersion:
+    return datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
+
+
+def _answer(request: Request, session: Session, actor: Actor, version: DatasetVersion, number: int | None) -> Response:
     if is_fragment_request(request):
-        return _checkup(request, session, actor, dataset)
-    return RedirectResponse(f"/datasets/{dataset.id}/checks", status_code=303)
+        return _checkup(request, session, actor, version)
+    query = "" if number is None else f"?version={number}"
+    return RedirectResponse(f"/datasets/{version.dataset_id}/checks{query}", status_code=303)
 
 
-def _checkup(request: Request, session: Session, actor: Actor, dataset: Dataset) -> HTMLResponse:
-    return render(request, "datasets/_checkup.html", _context(session, actor, dataset))
+def _checkup(request: Request, session: Session, actor: Actor, version: DatasetVersion) -> HTMLResponse:
+    return render(request, "datasets/_checkup.html", _context(session, actor, version))
 
 
-def _context(session: Session, actor: Actor, dataset: Dataset) -> dict[str, Any]:
-    chore = datasets.checkup_of(session, actor, dataset.latest)
+def _context(session: Session, actor: Actor, version: DatasetVersion) -> dict[str, Any]:
+    chore = datasets.checkup_of(session, actor, version)
     waits = chore is not None and chore.status == "queued"
     is_long = waits and (utc_now() - chore.created_at).total_seconds() > _LONG_WAIT_SECONDS if chore else False
-    return _shared(session, actor, dataset) | {"chore": chore, "is_waiting_long": is_long}
+    context = {
+        "chore": chore,
+        "is_waiting_long": is_long,
+        "mendables": mendables(datasets.found_by_checks(session, actor, version)),
+    }
+    return _shared(session, actor, version) | context
 
 
-def _shared(session: Session, actor: Actor, dataset: Dataset) -> dict[str, Any]:
+def _shared(session: Session, actor: Actor, version: DatasetVersion) -> dict[str, Any]:
+    dataset = version.dataset
     return {
         "dataset": dataset,
-        "version": dataset.latest,
+        "version": version,
         "tab": "checks",
         "runs": runs.list_runs(session, actor, dataset_id=dataset.id, limit=1),
     }

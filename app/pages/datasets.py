@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, Services
+from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, Services, VersionNumber
 from app.pages._rows import RowView
 from app.pages._upload_form import UploadForm
 from app.render import go_to, is_fragment_request, render
@@ -73,10 +73,12 @@ def show_dataset(
     page: Annotated[int, Query(ge=1, le=10**6)] = 1,
     split: SplitName | None = None,
     raw: bool = False,
+    number: VersionNumber = None,
 ) -> HTMLResponse:
     """Facts, split sizes and a page of rows."""
     dataset = datasets.get_dataset(session, actor, dataset_id)
-    context = _rows_context(dataset, services, page, split, raw)
+    version = datasets.pick_version(dataset, number)
+    context = _rows_context(version, services, page, split, raw)
     used_by = runs.list_runs(session, actor, dataset_id=dataset.id, limit=5)
     return render(request, "datasets/show.html", context | {"runs": used_by, "columns": {}, "tab": "preview"})
 
@@ -91,10 +93,12 @@ def show_rows(
     page: Annotated[int, Query(ge=1, le=10**6)] = 1,
     split: SplitName | None = None,
     raw: bool = False,
+    number: VersionNumber = None,
 ) -> HTMLResponse:
     """The preview alone."""
     dataset = datasets.get_dataset(session, actor, dataset_id)
-    return render(request, "datasets/_rows.html", _rows_context(dataset, services, page, split, raw))
+    version = datasets.pick_version(dataset, number)
+    return render(request, "datasets/_rows.html", _rows_context(version, services, page, split, raw))
 
 
 @router.post("/{dataset_id}/name")
@@ -116,9 +120,8 @@ def delete_dataset(
 
 
 def _rows_context(
-    dataset: datasets.Dataset, services: Services, page: int, split: SplitName | None, raw: bool
+    version: datasets.DatasetVersion, services: Services, page: int, split: SplitName | None, raw: bool
 ) -> dict[str, Any]:
-    version = dataset.latest
     sizes = datasets.version_split_sizes(version)
     total = sizes[split] if split else version.row_count
     pages = max(1, -(-total // _PAGE_ROWS))
@@ -127,7 +130,7 @@ def _rows_context(
         version, storage=services.storage, start=(page - 1) * _PAGE_ROWS, limit=_PAGE_ROWS, split=split
     )
     return {
-        "dataset": dataset,
+        "dataset": version.dataset,
         "version": version,
         "sizes": sizes,
         "rows": [RowView.of(row) for row in rows],
