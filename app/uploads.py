@@ -38,6 +38,7 @@ class ImportOptions(BaseModel):
 
     name: str | None = None
     mapping: Json[dict[str, str]] | None = None
+    leave_out: bool = False
     validation_fraction: float | None = None
     test_fraction: float | None = None
     seed: int | None = None

@@ -21,6 +21,7 @@ _FORM: dict[str, Any] = {
         "file": {"type": "string", "contentMediaType": "application/octet-stream"},
         "name": {"type": "string"},
         "mapping": {"type": "string", "description": "JSON object: target to column."},
+        "leave_out": {"type": "boolean", "description": "Leave rows with problems out, up to half of the rows."},
         "validation_fraction": {"type": "number"},
         "test_fraction": {"type": "number"},
         "seed": {"type": "integer"},
@@ -179,6 +180,7 @@ def import_received(
         name=options.name,
         mapping=options.mapping,
         split=options.split,
+        leave_out=options.leave_out,
         limits=_limits(services.settings),
         queue=services.queue,
     )

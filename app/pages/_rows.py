@@ -1,13 +1,15 @@
 """Rows of a dataset as a person reads them: turns with a role and a text."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from studio.datasets import NumberedRow
 
 _SHOWN_CHARACTERS = 6000
 _SINGLE_ROLES = {"prompt": "user", "completion": "assistant", "text": "text"}
+# Of a preference row: which of its two answers a turn belongs to matters more than who says it.
+_ANSWERS = ("chosen", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,11 @@ def turns_of(row: dict[str, Any]) -> list[Turn]:
     """The turns of any canonical shape, in order."""
     turns: list[Turn] = []
     for key, value in row.items():
-        if isinstance(value, str) and key in _SINGLE_ROLES:
-            turns.append(_turn(_SINGLE_ROLES[key], value))
+        if isinstance(value, str) and (key in _SINGLE_ROLES or key in _ANSWERS):
+            turns.append(_turn(_SINGLE_ROLES.get(key, key), value))
         elif isinstance(value, list):
-            turns.extend(_message(message) for message in value if isinstance(message, dict) and "role" in message)
+            said = [_message(message) for message in value if isinstance(message, dict) and "role" in message]
+            turns += [replace(turn, role=key) for turn in said] if key in _ANSWERS else said
     return turns
 
 

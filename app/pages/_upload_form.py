@@ -26,6 +26,11 @@ class UploadForm:
         return self.values.get("name", "").strip() or None
 
     @property
+    def leave_out(self) -> bool:
+        """Whether rows with problems are to be left out."""
+        return self.values.get("leave_out", "") == "true"
+
+    @property
     def mapping(self) -> dict[str, str] | None:
         """Target -> column, once the person was asked."""
         chosen = {

@@ -55,6 +55,7 @@ def create_dataset(
             name=form.name,
             mapping=form.mapping,
             split=form.split(),
+            leave_out=form.leave_out,
             limits=datasets.ImportLimits(unpacked_limit_bytes=services.settings.unpacked_limit_bytes),
             queue=services.queue,
         )
@@ -150,6 +151,7 @@ def _form_context(form: UploadForm, services: Services, error: StudioError | Non
         "error": error,
         "fields": fields,
         "problems": error.problems if isinstance(error, InvalidInput) else [],
+        "good_rows": error.good_rows if isinstance(error, datasets.RowsRefused) else 0,
         "columns": asked.columns if asked else {},
         "targets": asked.targets if asked else (),
         "limit_bytes": services.settings.upload_limit_bytes,

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import studio
@@ -32,6 +32,14 @@ class MappingNeeded(InvalidInput):
         super().__init__(message, fields={"mapping": message})
         self.columns = dict(columns)
         self.targets = targets
+
+
+class RowsRefused(InvalidInput):
+    """Rows have problems; `good_rows` could be imported without them, 0 if those are too few."""
+
+    def __init__(self, message: str, *, problems: Sequence[str], good_rows: int) -> None:
+        super().__init__(message, problems=problems)
+        self.good_rows = good_rows
 
 
 def checked(request: Request, file_name: str) -> Report:
@@ -116,7 +124,9 @@ def _mapping_needed(report: Report) -> MappingNeeded:
 
 def _invalid(report: Report, limits: ImportLimits, file_name: str) -> InvalidInput:
     message = f"{file_name} was not imported: {_counted(report, limits)}. {report.problems[0]}"
-    return InvalidInput(message, problems=report.problems)
+    if report.good_rows:
+        message += f". The other {report.good_rows:,} rows are fine and can be imported alone (leave_out)."
+    return RowsRefused(message, problems=report.problems, good_rows=report.good_rows)
 
 
 def _counted(report: Report, limits: ImportLimits) -> str:

@@ -35,13 +35,15 @@ def import_upload(
     name: str | None = None,
     mapping: dict[str, str] | None = None,
     split: Split | None = None,
+    leave_out: bool = False,
     limits: ImportLimits = ImportLimits(),
     queue: Queue = SilentQueue(),
 ) -> Dataset:
     """Make a dataset of a received file and have it checked; the received file is removed whatever happens.
 
-    Raises InvalidInput (its `problems` are the first 100), MappingNeeded, UnsupportedFile, TooLarge or
-    StorageFull, and then leaves nothing behind. Flushes; the caller commits.
+    With `leave_out` rows with problems are left out, as long as half of the rows stay, and counted in the facts.
+    Raises RowsRefused or another InvalidInput (its `problems` are the first 100), MappingNeeded, UnsupportedFile,
+    TooLarge or StorageFull, and then leaves nothing behind. Flushes; the caller commits.
     """
     try:
         if split is not None and split.is_frozen:
@@ -49,7 +51,9 @@ def import_upload(
         title = dataset_name(name) if name is not None else name_from_file(upload.file_name)
         kind = _kind(upload.file_name)
         with _work_folder(upload) as folder:
-            request = Request(path=upload.path, folder=folder, kind=kind, mapping=mapping, limits=limits)
+            request = Request(
+                path=upload.path, folder=folder, kind=kind, mapping=mapping, limits=limits, leave_out=leave_out
+            )
             report = checked(request, upload.file_name)
             version = _version(actor, upload, kind, report, split or Split())
             dataset = Dataset(owner_id=actor.id, name=title, versions=[version])

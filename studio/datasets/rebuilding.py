@@ -44,6 +44,8 @@ def _check_again(version: DatasetVersion, original: Path, folder: Path) -> None:
         kind=formats.file_kind(version.file_name),
         mapping=version.column_mapping,
         limits=ImportLimits(),
+        keep_fields="fields" in version.facts,
+        leave_out="left_out" in version.facts,
     )
     checked(request, version.file_name)
 

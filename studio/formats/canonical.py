@@ -13,7 +13,7 @@ from typing import Any
 
 from studio.formats.limits import ImportLimits
 from studio.formats.problems import OverLimit, RowProblem
-from studio.formats.shapes import Row
+from studio.formats.values import Row
 
 OFFSET_BYTES = 8
 _ESCAPED_NUL = "\\u0000"
@@ -37,6 +37,13 @@ def canonical_line(row: Row, limits: ImportLimits) -> bytes:
     if len(text) > limits.string_characters:
         _refuse_long(row, len(line), limits)
     return line
+
+
+def without_fields(line: bytes, row: Row) -> bytes:
+    """The line of a row as it would be without its fields, which come last; `line` is without its line feed."""
+    if "fields" not in row:
+        return line
+    return line[: -len(_encode({"fields": row["fields"]}).encode())] + b"}"
 
 
 class CanonicalFiles:

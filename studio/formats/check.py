@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 
 from studio.formats.columns import Plan, mapped_plan, plan_for
+from studio.formats.fields import FieldKeeper
 from studio.formats.opening import open_lines, open_table
 from studio.formats.problems import (
     FileProblem,
@@ -16,9 +17,9 @@ from studio.formats.problems import (
 )
 from studio.formats.reading import RowReader
 from studio.formats.report import Report, Request
-from studio.formats.shapes import Row
 from studio.formats.strict_json import json_reader
 from studio.formats.tables import RawRow, Table
+from studio.formats.values import Row
 
 _HEAD_ROWS = 20
 _SAMPLES = 3
@@ -65,10 +66,12 @@ def _plan(request: Request, table: Table, head: list[Row]) -> Plan | None:
     if not any(candidates):
         return None
     read_json = json_reader(request.limits)
+    fields = FieldKeeper() if request.keep_fields else None
+    names = {name for candidate in candidates for name in candidate}
     if request.mapping:
-        names = {name for candidate in candidates for name in candidate}
-        return mapped_plan(request.mapping, names, read_json)
-    plans = (plan_for(candidate, read_json) for candidate in candidates)
+        return mapped_plan(request.mapping, names, read_json, fields)
+    system = {name for name in names if name.strip().lower() == "system"}
+    plans = (plan_for((*candidate, *system.difference(candidate)), read_json, fields) for candidate in candidates)
     if plan := next(filter(None, plans), None):
         return plan
     raise NeedsMapping(_samples(head))

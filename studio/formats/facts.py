@@ -3,12 +3,12 @@
 import json
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xxhash import xxh3_64_intdigest
 
-from studio.formats.shapes import Row
+from studio.formats.values import Row
 
 _BUCKETS = 256
 _NAMES_KEPT = 64
@@ -27,9 +27,9 @@ class FactCounter:
         self._unused: Counter[str] = Counter()
         self._hashes = [array("Q") for _ in range(_BUCKETS)]
 
-    def add_all(self, first: int, lines: Sequence[bytes], characters: int, spoken: Sequence[str]) -> None:
-        """Count canonical rows that follow one another: all characters of their texts, the roles of all their turns."""
-        for number, line in enumerate(lines, start=first):
+    def add_all(self, lines: Sequence[bytes], characters: int, spoken: Sequence[str]) -> None:
+        """Count canonical rows without their fields: all characters of their texts, the roles of all their turns."""
+        for number, line in enumerate(lines, start=self._rows + 1):
             if len(line) > self._longest_characters:
                 self._measure(number, line)
         self._rows += len(lines)
@@ -50,8 +50,8 @@ class FactCounter:
         if name in self._unused or len(self._unused) < _NAMES_KEPT:
             self._unused[name] += 1
 
-    def facts(self, shape: str) -> dict[str, Any]:
-        """All counts, and the sentences worth showing first."""
+    def facts(self, shape: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """All counts and what `more` is known, and the sentences worth showing first."""
         duplicates = sum(len(bucket) - len(set(bucket)) for bucket in self._hashes)
         facts: dict[str, Any] = {
             "rows_by_shape": {shape: self._rows},
@@ -61,6 +61,7 @@ class FactCounter:
             "mean_row_characters": round(self._characters / max(1, self._rows), 1),
             "turns": dict(sorted(self._turns.items())),
             "unused": sorted(self._unused),
+            **(more or {}),
         }
         return facts | {"notes": _notes(facts, self._rows)}
 
@@ -70,6 +71,11 @@ def _notes(facts: dict[str, Any], rows: int) -> list[str]:
     if duplicates := facts["duplicate_rows"]:
         word = "exact duplicate" if duplicates == 1 else "exact duplicates"
         notes.append(f"{duplicates:,} {word} ({_percent(duplicates, rows)})")
+    if left_out := facts.get("left_out"):
+        count = left_out["count"]
+        notes.append(f"{count:,} {'row' if count == 1 else 'rows'} with problems left out")
+    if fields := facts.get("fields"):
+        notes.append(f"kept beside the rows: {', '.join(fields)}")
     if unused := facts["unused"]:
         more = f" and {len(unused) - 8} more" if len(unused) > 8 else ""
         notes.append(f"not used: {', '.join(unused[:8])}{more}")

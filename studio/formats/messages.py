@@ -28,8 +28,11 @@ def checked_messages(value: Any, where: str, unused: Callable[[str], None]) -> l
 
 def require_answer(messages: list[Message], where: str) -> None:
     """Raise RowProblem unless an assistant says or calls something: there is nothing else to learn from."""
-    if not any(_answers(message) for message in messages):
+    answers = [message for message in messages if _answers(message)]
+    if not answers:
         raise RowProblem(f"{where} has no assistant message with content, so there is nothing to learn from")
+    if all(message.get("weight") == 0 for message in answers):
+        raise RowProblem(f"{where} has weight 0 on every answer, so there is nothing to learn from")
 
 
 def _answers(message: Message) -> bool:
@@ -45,7 +48,8 @@ def _checked_message(message: Any, where: str, unused: Callable[[str], None]) ->
         raise RowProblem(f"{where}.role is {_found(message, 'role')}; {_ROLES_IN_WORDS}")
     clean = {"role": role, "content": message.get("content")} | _optional_keys(message, where)
     _check_content(clean, message, where)
-    _check_weight(message, where)
+    if _weight(message, where) == 0 and role == "assistant":
+        clean["weight"] = 0
     for key, left_out in message.items():
         if key not in KEPT_KEYS and left_out is not None:
             unused(f"messages[].{key}")
@@ -54,7 +58,7 @@ def _checked_message(message: Any, where: str, unused: Callable[[str], None]) ->
 
 def _optional_keys(message: Message, where: str) -> Message:
     """Keep the optional keys that are there; Parquet writes the absent ones as null."""
-    kept = {}
+    kept: Message = {}
     for key, (kind, words) in _OPTIONAL.items():
         value = message.get(key)
         if value is None:
@@ -62,7 +66,19 @@ def _optional_keys(message: Message, where: str) -> Message:
         if not isinstance(value, kind) or (key == "tool_calls" and not _all_objects(value)):
             raise RowProblem(f"{where}.{key} must be {words}, not {kind_of(value)}")
         kept[key] = value
+    for index, call in enumerate(kept.get("tool_calls", ())):
+        _check_arguments(call, f"{where}.tool_calls[{index}]")
     return kept
+
+
+def _check_arguments(call: dict[str, Any], where: str) -> None:
+    """Arguments are JSON text or an object; a template can write either, and nothing else."""
+    function = call.get("function", call)
+    if not isinstance(function, dict):
+        raise RowProblem(f"{where}.function is {kind_of(function)}; it must be an object with name and arguments")
+    arguments = function.get("arguments")
+    if arguments is not None and not isinstance(arguments, str | dict):
+        raise RowProblem(f"{where}.function.arguments is {kind_of(arguments)}; it must be JSON text or an object")
 
 
 def _all_objects(value: Any) -> bool:
@@ -76,11 +92,14 @@ def _check_content(clean: Message, message: Message, where: str) -> None:
     raise RowProblem(f"{where}.content is {_found(message, 'content')}; it must be a string")
 
 
-def _check_weight(message: Message, where: str) -> None:
-    """Refuse weights: leaving a 0 out in silence would teach a turn that was not to be learned."""
+def _weight(message: Message, where: str) -> int:
+    """Whether the turn is to be learned (1) or only read (0)."""
     weight = message.get("weight")
-    if weight is not None and (isinstance(weight, bool) or weight != 1):
-        raise RowProblem(f"{where}.weight is {quoted(weight)}; weights other than 1 are not supported, remove it")
+    if weight is None:
+        return 1
+    if isinstance(weight, bool) or weight not in (0, 1):
+        raise RowProblem(f"{where}.weight is {quoted(weight)}; use 1 to learn from the turn, 0 to only read it")
+    return int(weight)
 
 
 def _found(message: Message, key: str) -> str:

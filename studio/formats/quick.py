@@ -10,12 +10,14 @@ from typing import Any
 
 import orjson
 
+from studio.formats.canonical import canonical_line, without_fields
 from studio.formats.columns import Plan
 from studio.formats.facts import row_characters
 from studio.formats.limits import ImportLimits
 from studio.formats.messages import ROLES
 from studio.formats.problems import RowProblem
-from studio.formats.shapes import Row, Unused, canonical_kind
+from studio.formats.shapes import canonical_kind
+from studio.formats.values import Row, Unused
 
 _MESSAGE_KEYS = ["role", "content"]
 _PLAIN_KEYS = {"messages": ["messages"], "prompt_completion": ["prompt", "completion"], "text": ["text"]}
@@ -31,9 +33,13 @@ class _Unusual(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReadRows:
-    """Canonical lines without their line feeds, the characters of their texts, and the roles of their turns."""
+    """Canonical lines without their line feeds, the characters of their texts, and the roles of their turns.
+
+    `bare` are the lines without the fields of their rows.
+    """
 
     lines: list[bytes]
+    bare: list[bytes]
     characters: int
     spoken: list[str]
 
@@ -75,7 +81,7 @@ class QuickReader:
         _refuse_unless("\0" not in text and b"\r" not in whole and _QUOTE_BY_NUMBER not in whole)
         # A key that appears twice is written once, so that its quotes are missing.
         _refuse_unless(whole.count(b'"') == b"\n".join(made).count(b'"'))
-        return ReadRows(made, len(text), spoken)
+        return ReadRows(made, made, len(text), spoken)
 
     def read(self, line: bytes) -> ReadRows | None:
         """Read one row of any shape; None if there is anything unusual about it."""
@@ -98,12 +104,14 @@ class QuickReader:
         canonical = self._plan.canonical(row, self._unused)
         if canonical_kind(canonical) != self._kind:
             return None
-        _refuse_floats(canonical)
-        line = orjson.dumps(canonical)
-        if len(line) > self._limits.string_characters:
-            return None
-        spoken: list[str] = []
-        return ReadRows([line], row_characters(canonical, spoken), spoken)
+        line = canonical_line(canonical, self._limits)[:-1] if _has_float(canonical) else orjson.dumps(canonical)
+        return None if len(line) > self._limits.string_characters else read_row(canonical, line)
+
+
+def read_row(canonical: Row, line: bytes) -> ReadRows:
+    """One row that was read by itself."""
+    spoken: list[str] = []
+    return ReadRows([line], [without_fields(line, canonical)], row_characters(canonical, spoken), spoken)
 
 
 def _has_named_marks(line: bytes) -> bool:
@@ -131,15 +139,14 @@ def _check_values(value: Any, keys: int) -> None:
         raise _Unusual
 
 
-def _refuse_floats(value: Any) -> None:
-    """Raise _Unusual for a float: Python and orjson do not write all of them alike."""
+def _has_float(value: Any) -> bool:
+    """Python and orjson do not write all floats alike."""
     kind = type(value)
-    if kind is float:
-        raise _Unusual
-    items = value.values() if kind is dict else value if kind is list else ()
-    for item in items:
-        if type(item) is not str:
-            _refuse_floats(item)
+    if kind is dict:
+        return any(type(item) is not str and _has_float(item) for item in value.values())
+    if kind is list:
+        return any(type(item) is not str and _has_float(item) for item in value)
+    return kind is float
 
 
 def _keys(objects: Iterable[dict[str, Any]]) -> list[str]:

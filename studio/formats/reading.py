@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from studio.formats.canonical import CanonicalFiles, canonical_line
 from studio.formats.columns import Plan
-from studio.formats.facts import FactCounter, row_characters
+from studio.formats.facts import FactCounter
 from studio.formats.problems import FileProblem, OverLimit, ProblemList, RowProblem, UnreadableKind, place
-from studio.formats.quick import QuickReader, ReadRows
+from studio.formats.quick import QuickReader, ReadRows, read_row
 from studio.formats.report import Report, Request
-from studio.formats.shapes import Row, canonical_kind
+from studio.formats.shapes import canonical_kind
 from studio.formats.tables import RawRow, Table
 from studio.formats.text import LineBlock, text_line
+from studio.formats.values import Row
 
 
 class _Enough(Exception):
@@ -25,11 +27,14 @@ class RowReader:
         self.facts = FactCounter()
         self.files = CanonicalFiles(request.folder, request.rows_limit_bytes)
         self._limits = request.limits
+        self._leave_out = request.leave_out
         self._table = table
         self._plan = plan
         self._problems = ProblemList(request.limits.problems_shown)
         self._rows = 0
         self._lines = 0
+        self._good_rows = 0
+        self._whole = False
         self._kind: str | None = None
 
     def read_rows(self, rows: Iterator[RawRow]) -> None:
@@ -49,9 +54,10 @@ class RowReader:
 
     def report(self) -> Report:
         """The answer."""
-        if self._problems.count or self._plan is None or self._kind is None:
-            return Report(outcome="invalid", problems=self._problems.first, problem_count=self._problems.count)
-        if self._rows < 2:
+        accepted = self._leaves_enough if self._leave_out else not self._problems.count
+        if not accepted or self._plan is None or self._kind is None:
+            return self._refused()
+        if self._good_rows < 2:
             sentence = "The file has 1 row; a dataset needs 2 at least, one to train on and one to validate with."
             return Report(outcome="invalid", problems=[sentence], problem_count=1)
         return Report(
@@ -59,17 +65,38 @@ class RowReader:
             shape=self._plan.shape,
             canonical=self._kind.split()[0],
             mapping=dict(self._plan.mapping) if self._plan.mapping else None,
-            row_count=self._rows,
+            row_count=self._good_rows,
             sha256=self.files.sha256,
             size_bytes=self.files.size_bytes,
-            facts=self.facts.facts(self._plan.shape),
+            facts=self.facts.facts(self._plan.shape, self._more_facts(self._plan)),
         )
+
+    @property
+    def _leaves_enough(self) -> bool:
+        """Whether the file was read to its end, and enough of its rows would stay without those with a problem."""
+        enough = self._good_rows >= 2 and self._good_rows * 2 >= self._rows
+        return self._whole and (enough or not self._problems.count)
+
+    def _refused(self) -> Report:
+        problems, count = self._problems.first, self._problems.count
+        if self._leave_out and self._whole:
+            sentence = f"Only {self._good_rows:,} of {self._rows:,} rows are fine; half of them and 2 at least must be."
+            problems, count = [sentence, *problems[:-1]], count + 1
+        good = self._good_rows if self._leaves_enough else 0
+        return Report(outcome="invalid", problems=problems, problem_count=count, good_rows=good)
+
+    def _more_facts(self, plan: Plan) -> dict[str, Any]:
+        more: dict[str, Any] = {"fields": list(plan.fields.names)} if plan.fields is not None else {}
+        if self._leave_out:
+            more["left_out"] = {"count": self._problems.count, "problems": self._problems.first}
+        return more
 
     @contextmanager
     def _to_the_end(self) -> Iterator[None]:
         """Read in this block; a problem of the whole file ends it."""
         try:
             yield
+            self._whole = True
         except _Enough:
             return
         except (OverLimit, UnreadableKind):
@@ -105,7 +132,7 @@ class RowReader:
             self._take(self._table.decode(raw.raw))
         except RowProblem as problem:
             self._problems.add(f"{place(raw.number, raw.line)}: {problem}")
-            if self._problems.count >= self._limits.problems_counted:
+            if self._problems.count >= self._limits.problems_counted and not self._leave_out:
                 raise _Enough from problem
 
     def _begin_row(self, number: int) -> None:
@@ -121,16 +148,13 @@ class RowReader:
         self._kind = self._kind or kind
         if kind != self._kind:
             raise RowProblem(f"this row is {kind}, yet the file began as {self._kind}; use one shape")
-        line = canonical_line(canonical, self._limits)
-        spoken: list[str] = []
-        characters = row_characters(canonical, spoken)
-        self._keep(ReadRows([line[:-1]], characters, spoken))
+        self._keep(read_row(canonical, canonical_line(canonical, self._limits)[:-1]))
 
     def _keep(self, rows: ReadRows) -> None:
-        """Write and count rows of which the last is the present one."""
-        if not self._problems.count:
+        self._good_rows += len(rows.lines)
+        if self._leave_out or not self._problems.count:
             self.files.write_all(rows.lines)
-            self.facts.add_all(self._rows - len(rows.lines) + 1, rows.lines, rows.characters, rows.spoken)
+            self.facts.add_all(rows.bare, rows.characters, rows.spoken)
 
 
 def _first_kind(plan: Plan, head: list[Row]) -> str | None:

@@ -20,6 +20,10 @@ class Request:
     kind: FileKind
     mapping: dict[str, str] | None
     limits: ImportLimits
+    keep_fields: bool = True
+    """Keep what stands beside the shape; version 0.1 left it out, and makes its files again without it."""
+    leave_out: bool = False
+    """Leave rows with problems out, as long as half of the rows and two of them are fine."""
 
     @property
     def rows_limit_bytes(self) -> int:
@@ -42,6 +46,8 @@ class Request:
             kind=FileKind(**plain["kind"]),
             mapping=plain["mapping"],
             limits=ImportLimits(**plain["limits"]),
+            keep_fields=plain["keep_fields"],
+            leave_out=plain["leave_out"],
         )
 
 
@@ -53,6 +59,8 @@ class Report:
     message: str = ""
     problems: list[str] = field(default_factory=list)
     problem_count: int = 0
+    good_rows: int = 0
+    """How many rows of a refused file could be imported without the others; 0 if they are too few."""
     columns: dict[str, list[str]] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
     shape: str = ""

@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from studio.formats.messages import Message, checked_messages, require_answer
+from studio.formats.preferences import OPENAI_ANSWERS, openai_preference_row, preference_row
 from studio.formats.problems import RowProblem, kind_of, quoted
+from studio.formats.values import ReadJson, Unused, optional_string, parsed, required_string, tools_of
+from studio.formats.values import Row as Row
 
-Row = dict[str, Any]
-Unused = Callable[[str], None]
-ReadJson = Callable[[str], Any]
-
+PROMPT_NAMES = ("prompt", "question", "query", "instruction", "input", "user", "request")
 _SPEAKERS = {
     "system": "system",
     "human": "user",
@@ -22,6 +22,7 @@ _SPEAKERS = {
     "function_response": "tool",
     "observation": "tool",
 }
+_TURN_KEYS = frozenset({"from", "value", "weight"})
 # A text next to one of these is half of a pair; training on it alone would be a silent mistake.
 _PARTNERS_OF_TEXT = frozenset(
     {
@@ -42,6 +43,8 @@ SHAPE_KEYS: dict[str, frozenset[str]] = {
     "sharegpt": frozenset({"conversations", "system", "tools"}),
     "prompt_completion": frozenset({"prompt", "completion", "tools"}),
     "alpaca": frozenset({"instruction", "input", "output", "system", "history"}),
+    "openai_preference": frozenset({"input", *(name for pair in OPENAI_ANSWERS for name in pair)}),
+    "preference": frozenset({"prompt", "chosen", "rejected", "system", "tools"}),
     "text": frozenset({"text"}),
 }
 
@@ -56,6 +59,10 @@ def recognise(names: Collection[str]) -> str | None:
         return "prompt_completion"
     if "instruction" in names and "output" in names:
         return "alpaca"
+    if "input" in names and any(set(pair) <= set(names) for pair in OPENAI_ANSWERS):
+        return "openai_preference"
+    if "chosen" in names and "rejected" in names:
+        return "preference" if "prompt" in names or set(PROMPT_NAMES).isdisjoint(names) else None
     if "text" in names and _PARTNERS_OF_TEXT.isdisjoint(names):
         return "text"
     return None
@@ -72,36 +79,15 @@ def canonical_kind(row: Row) -> str:
         return "messages"
     if "text" in row:
         return "text"
-    return "prompt_completion" if isinstance(row["prompt"], str) else "prompt_completion of messages"
-
-
-def required_string(row: Row, key: str) -> str:
-    """A string that says something; raises RowProblem."""
-    value = row.get(key)
-    if key not in row or value is None:
-        raise RowProblem(f"{key} is missing")
-    if not isinstance(value, str):
-        raise RowProblem(f"{key} is {kind_of(value)}; it must be a string")
-    if not value.strip():
-        raise RowProblem(f"{key} is empty")
-    return value
-
-
-def optional_string(row: Row, key: str) -> str:
-    """A string, or an empty one if it is absent or null; raises RowProblem."""
-    value = row.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise RowProblem(f"{key} is {kind_of(value)}; it must be a string")
-    return value if value.strip() else ""
+    kind = "preference" if "chosen" in row else "prompt_completion"
+    return kind if isinstance(row["prompt"], str) else f"{kind} of messages"
 
 
 def messages_row(row: Row, unused: Unused, read_json: ReadJson) -> Row:
     """Check a row of chat messages; a cell of CSV or Parquet may hold them as JSON text."""
-    messages = checked_messages(_parsed(row.get("messages"), read_json), "messages", unused)
+    messages = checked_messages(parsed(row.get("messages"), read_json), "messages", unused)
     require_answer(messages, "messages")
-    return {"messages": messages} | _tools(row, read_json)
+    return {"messages": messages} | tools_of(row, read_json)
 
 
 def prompt_completion_row(row: Row, unused: Unused, read_json: ReadJson) -> Row:
@@ -129,7 +115,7 @@ def _prompt_completion_messages(row: Row, unused: Unused, read_json: ReadJson) -
     prompt = checked_messages(row["prompt"], "prompt", unused)
     completion = checked_messages(row["completion"], "completion", unused)
     require_answer(completion, "completion")
-    return {"prompt": prompt, "completion": completion} | _tools(row, read_json)
+    return {"prompt": prompt, "completion": completion} | tools_of(row, read_json)
 
 
 def _alpaca_row(row: Row, unused: Unused, read_json: ReadJson) -> Row:
@@ -137,7 +123,7 @@ def _alpaca_row(row: Row, unused: Unused, read_json: ReadJson) -> Row:
     if more := optional_string(row, "input"):
         question = f"{question}\n\n{more}"
     answer = required_string(row, "output")
-    history = _alpaca_history(_parsed(row.get("history"), read_json) or [])
+    history = _alpaca_history(parsed(row.get("history"), read_json) or [])
     return conversation(optional_string(row, "system"), question, answer, history)
 
 
@@ -153,18 +139,18 @@ def _alpaca_history(history: Any) -> list[Message]:
 
 
 def _sharegpt_row(row: Row, unused: Unused, read_json: ReadJson) -> Row:
-    turns = _parsed(row.get("conversations"), read_json)
+    turns = parsed(row.get("conversations"), read_json)
     if not isinstance(turns, list):
         raise RowProblem(f"conversations is {kind_of(turns)}; it must be a list of turns")
-    messages = [_sharegpt_turn(turn, f"conversations[{index}]") for index, turn in enumerate(turns)]
+    messages = [_sharegpt_turn(turn, f"conversations[{index}]", unused) for index, turn in enumerate(turns)]
     if system := optional_string(row, "system"):
         messages.insert(0, {"role": "system", "content": system})
     messages = checked_messages(messages, "conversations", unused)
     require_answer(messages, "conversations")
-    return {"messages": messages} | _tools(row, read_json)
+    return {"messages": messages} | tools_of(row, read_json)
 
 
-def _sharegpt_turn(turn: Any, where: str) -> Any:
+def _sharegpt_turn(turn: Any, where: str, unused: Unused) -> Any:
     if not isinstance(turn, dict) or "from" not in turn:
         return turn
     speaker, value = turn["from"], turn.get("value")
@@ -172,21 +158,10 @@ def _sharegpt_turn(turn: Any, where: str) -> Any:
         raise RowProblem(f"{where}.from is {quoted(speaker)}; use human, gpt, system or tool")
     if not isinstance(value, str):
         raise RowProblem(f"{where}.value is {kind_of(value)}; it must be a string")
-    return {"role": _SPEAKERS[speaker.lower()], "content": value}
-
-
-def _tools(row: Row, read_json: ReadJson) -> Row:
-    tools = _parsed(row.get("tools"), read_json)
-    if tools is None or tools == "":
-        return {}
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise RowProblem(f"tools is {kind_of(tools)}; it must be a list of objects")
-    return {"tools": tools} if tools else {}
-
-
-def _parsed(value: Any, read_json: ReadJson) -> Any:
-    """Read a list that is written as JSON text, as in a cell of CSV."""
-    return read_json(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
+    for key, left_out in turn.items():
+        if key not in _TURN_KEYS and left_out is not None:
+            unused(f"conversations[].{key}")
+    return {"role": _SPEAKERS[speaker.lower()], "content": value, "weight": turn.get("weight")}
 
 
 _CONVERTERS: dict[str, Callable[[Row, Unused, ReadJson], Row]] = {
@@ -194,5 +169,7 @@ _CONVERTERS: dict[str, Callable[[Row, Unused, ReadJson], Row]] = {
     "sharegpt": _sharegpt_row,
     "prompt_completion": prompt_completion_row,
     "alpaca": _alpaca_row,
+    "openai_preference": openai_preference_row,
+    "preference": preference_row,
     "text": text_row,
 }

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from studio.chores.child import CannotDo, Progress
-from studio.formats.canonical import OFFSET_BYTES, CanonicalFiles, canonical_line
+from studio.formats.canonical import OFFSET_BYTES, CanonicalFiles, canonical_line, without_fields
 from studio.formats.facts import FactCounter, row_characters
 from studio.formats.limits import ImportLimits
 from studio.formats.problems import OverLimit, RowProblem
@@ -49,7 +49,7 @@ class NewVersion:
         self._count += 1
         self._files.write(line)
         spoken: list[str] = []
-        self._facts.add_all(self._count, [line[:-1]], row_characters(row, spoken), spoken)
+        self._facts.add_all([without_fields(line[:-1], row)], row_characters(row, spoken), spoken)
         packed = origin.to_bytes(OFFSET_BYTES, "little")
         self._origins.write(packed)
         self._codes.write(bytes([code]))

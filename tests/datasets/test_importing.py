@@ -31,7 +31,7 @@ def test_an_upload_becomes_a_dataset(
     import_file: Import, session_factory: SessionFactory, storage: LocalStorage, files_left: FilesLeft
 ) -> None:
     content = b'{"prompt": "p", "completion": "c", "id": 1}\n{"prompt": "q", "completion": "d"}\n'
-    rows = b'{"prompt":"p","completion":"c"}\n{"prompt":"q","completion":"d"}\n'
+    rows = b'{"prompt":"p","completion":"c","fields":{"id":1}}\n{"prompt":"q","completion":"d"}\n'
 
     made = import_file("../support <1>.jsonl", content, split=Split(seed=5))
 
@@ -48,7 +48,7 @@ def test_an_upload_becomes_a_dataset(
     assert version.original_sha256 == hashlib.sha256(content).hexdigest()
     assert version.sha256 == hashlib.sha256(rows).hexdigest()
     assert version.split == Split(seed=5).model_dump()
-    assert version.facts["unused"] == ["id"]
+    assert (version.facts["fields"], version.facts["unused"]) == (["id"], [])
     assert version.column_mapping is None
     assert storage.path(version.rows_key).read_bytes() == rows
     assert storage.path(version.original_key).read_bytes() == content
@@ -92,7 +92,7 @@ def test_columns_that_cannot_be_guessed_are_asked_about_and_mapped(import_file: 
     version = import_file("a.csv", content, mapping={"prompt": "Frage", "completion": "Antwort"}).latest
 
     assert question.value.columns == {"Frage": ["q", "r"], "Antwort": ["a", "b"], "Nr": ["1", "2"]}
-    assert question.value.targets == ("prompt", "completion", "system", "text", "messages")
+    assert question.value.targets == ("prompt", "completion", "system", "text", "messages", "chosen", "rejected")
     assert question.value.status_code == 422
     assert nothing_left == []
     assert (version.shape, version.column_mapping) == ("mapped", {"prompt": "Frage", "completion": "Antwort"})

@@ -12,6 +12,12 @@ from studio.formats.strict_json import json_reader
 READ_JSON = json_reader(ImportLimits())
 
 
+INCOMPLETE = (
+    "Map prompt and completion, or prompt, chosen and rejected (and system, if there is one), or only text, or only"
+    " messages."
+)
+
+
 def ignore(name: str) -> None:
     """Be told of a column that is left out."""
 
@@ -116,15 +122,15 @@ def test_a_mapping_is_followed(mapping: dict[str, str], row: dict[str, Any], exp
         ({"prompt": "zz", "completion": "r"}, {"mapping.prompt": "The file has no column 'zz'."}),
         (
             {"foo": "q"},
-            {"mapping.foo": "'foo' is not a target; use prompt, completion, system, text, messages."},
+            {"mapping.foo": "'foo' is not a target; use prompt, completion, system, text, messages, chosen, rejected."},
         ),
         (
             {"prompt": "q"},
-            {"mapping": "Map prompt and completion (and system, if there is one), or only text, or only messages."},
+            {"mapping": INCOMPLETE},
         ),
         (
             {"text": "q", "messages": "r"},
-            {"mapping": "Map prompt and completion (and system, if there is one), or only text, or only messages."},
+            {"mapping": INCOMPLETE},
         ),
     ],
 )

@@ -11,10 +11,10 @@ from studio.formats.facts import FactCounter, row_characters
 
 def counted(rows: list[dict[str, Any]], unused: list[str] | None = None) -> dict[str, Any]:
     counter = FactCounter()
-    for number, row in enumerate(rows, start=1):
+    for row in rows:
         spoken: list[str] = []
         characters = row_characters(row, spoken)
-        counter.add_all(number, [json.dumps(row).encode()], characters, spoken)
+        counter.add_all([json.dumps(row).encode()], characters, spoken)
     for name in unused or []:
         counter.leave_out(name)
     return counter.facts("text")
@@ -22,7 +22,7 @@ def counted(rows: list[dict[str, Any]], unused: list[str] | None = None) -> dict
 
 def test_characters_turns_and_duplicates_are_counted() -> None:
     chat = {"messages": [{"role": "user", "content": "abc"}, {"role": "assistant", "content": None}]}
-    rows = [{"text": "ab"}, chat, {"prompt": "abcd", "completion": "ef"}, chat, chat]
+    rows: list[dict[str, Any]] = [{"text": "ab"}, chat, {"prompt": "abcd", "completion": "ef"}, chat, chat]
 
     facts = counted(rows, ["id"])
 

@@ -31,7 +31,7 @@ TWO_ROWS = written({"text": ["a", "b"]})
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"text": ["a", "b"], "n": [1, 2]}, {"text": "a"}),
+        ({"text": ["a", "b"], "n": [1, 2]}, {"text": "a", "fields": {"n": 1}}),
         ({"prompt": ["a", "b"], "completion": ["c", "d"]}, {"prompt": "a", "completion": "c"}),
         ({"messages": [CHAT, CHAT]}, {"messages": CHAT}),
         ({"text": pyarrow.array(["a", "b"]).dictionary_encode()}, {"text": "a"}),

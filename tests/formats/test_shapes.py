@@ -30,6 +30,10 @@ def turn(speaker: str, value: Any) -> dict[str, Any]:
         ({"messages": [USER, ASSISTANT]}, {"messages": [USER, ASSISTANT]}),
         ({"messages": '[{"role":"assistant","content":"a"}]'}, {"messages": [ASSISTANT]}),
         ({"messages": [{**ASSISTANT, "name": None, "weight": 1, "id": 7}]}, {"messages": [ASSISTANT]}),
+        (
+            {"messages": [{**USER, "weight": 0}, {"weight": 0, **ASSISTANT}, ASSISTANT]},
+            {"messages": [USER, {**ASSISTANT, "weight": 0}, ASSISTANT]},
+        ),
         ({"messages": [USER, ASSISTANT], "tools": [], "id": 3}, {"messages": [USER, ASSISTANT]}),
         ({"messages": [ASSISTANT], "tools": '[{"type":"x"}]'}, {"messages": [ASSISTANT], "tools": [{"type": "x"}]}),
         ({"prompt": "p", "completion": "c", "id": 1}, {"prompt": "p", "completion": "c"}),
@@ -50,6 +54,17 @@ def turn(speaker: str, value: Any) -> dict[str, Any]:
         (
             {"conversations": [turn("Human", "q"), turn("tool", "t"), turn("GPT", "a")], "system": "s"},
             {"messages": [{"role": "system", "content": "s"}, USER, {"role": "tool", "content": "t"}, ASSISTANT]},
+        ),
+        (
+            {
+                "conversations": [
+                    turn("human", "q"),
+                    {**turn("gpt", "a"), "weight": 0},
+                    turn("human", "q"),
+                    turn("gpt", "a"),
+                ]
+            },
+            {"messages": [USER, {**ASSISTANT, "weight": 0}, USER, ASSISTANT]},
         ),
     ],
 )
@@ -84,7 +99,18 @@ def test_tool_calls_are_kept_as_they_are() -> None:
         ({"messages": [{**USER, "name": 3}]}, "messages[0].name must be a string, not a number"),
         ({"messages": [{**USER, "tool_calls": []}]}, "messages[0].tool_calls must be a list of objects, not a list"),
         ({"messages": [{**USER, "tool_calls": {}}]}, "messages[0].tool_calls must be a list of objects, not an object"),
-        ({"messages": [{**ASSISTANT, "weight": 0}]}, "messages[0].weight is 0; weights other than 1 are not supported"),
+        ({"messages": [{**ASSISTANT, "weight": 0}]}, "messages has weight 0 on every answer, so there is nothing to"),
+        ({"messages": [{**ASSISTANT, "weight": 0.5}]}, "messages[0].weight is 0.5; use 1 to learn from the turn, 0 to"),
+        ({"messages": [{**ASSISTANT, "weight": True}]}, "messages[0].weight is True; use 1 to learn from the turn"),
+        ({"messages": [{**ASSISTANT, "weight": "0"}]}, "messages[0].weight is '0'; use 1 to learn from the turn"),
+        (
+            {"messages": [{**ASSISTANT, "tool_calls": [{"function": "f"}]}]},
+            "messages[0].tool_calls[0].function is a string; it must be an object with name and arguments",
+        ),
+        (
+            {"messages": [{**ASSISTANT, "tool_calls": [{"function": {"name": "f", "arguments": [1]}}]}]},
+            "messages[0].tool_calls[0].function.arguments is a list; it must be JSON text or an object",
+        ),
         ({"messages": ["hello"]}, "messages[0] is a string; it must be an object with role and content"),
         ({"messages": "hello"}, "messages is a string; it must be a list of messages"),
         ({"messages": None}, "messages is null; it must be a list of messages"),

@@ -188,3 +188,20 @@ def test_a_run_can_be_renamed_but_not_to_nothing(session_factory: SessionFactory
     with transaction(session_factory) as session:
         assert runs.rename(session, LOCAL_ACTOR, run.id, "Second").name == "Second"
         assert runs.rename(session, LOCAL_ACTOR, run.id, " \n ").name == "Second"
+
+
+def test_rows_with_two_answers_are_not_trained_on(
+    session_factory: SessionFactory, launch: Callable[..., Run], version: DatasetVersion
+) -> None:
+    with transaction(session_factory) as session:
+        kept = session.get(DatasetVersion, version.id)
+        assert kept is not None
+        kept.canonical = "preference"
+
+    with pytest.raises(InvalidInput) as refusal, transaction(session_factory) as session:
+        launch(session)
+
+    assert refusal.value.fields == {
+        "data.dataset_version_id": "Preference rows hold two answers; make a version that keeps the chosen one, then"
+        " train on it."
+    }
