@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         return self.cache_dir / "tokens"
 
     @property
+    def tokenizers_dir(self) -> Path:
+        """Tokenizers of base models whose weights were not downloaded."""
+        return self.cache_dir / "tokenizers"
+
+    @property
     def logs_dir(self) -> Path:
         """Logs of the website, the worker and Valkey."""
         return self.data_dir / "logs"

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import chat_template_utils
 
-from studio.errors import InvalidInput
+from studio.errors import InvalidInput, StudioError
 
 Message = dict[str, Any]
 Span = tuple[int, int]
@@ -32,6 +32,12 @@ LONGEST_TEXT = 64 << 20
 # What a template's own mistakes raise: text added to nothing, a missing key, a macro that calls itself.
 _FAULTS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _template_error = chat_template_utils.jinja2.exceptions.TemplateError
+
+
+class TooMuchText(StudioError):
+    """A template writes without end: no row is worth trying after this one."""
+
+    code = "too_much_text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,7 @@ class Chat:
         def render(messages: list[Message], add_generation_prompt: bool = False) -> str:
             text = attempt(messages, add_generation_prompt)
             if len(text) > LONGEST_TEXT:
-                raise InvalidInput(
+                raise TooMuchText(
                     f"Row {number}: the base model's chat template makes a text of {len(text):,} characters of it; "
                     f"{LONGEST_TEXT:,} are the limit."
                 )

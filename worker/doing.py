@@ -11,6 +11,7 @@ from studio.db import reading, transaction
 from studio.errors import NotFound
 from worker.bench import Bench
 from worker.chores import Doer, Work
+from worker.tokens_doing import CountTokens
 
 # A dataset of 5 million rows takes some 20 bytes a row and check.
 _CHECKS_MEMORY_BYTES = 2 << 30
@@ -101,7 +102,12 @@ class Splitting:
             chores.finish(session, lease, result)
 
 
-DOERS: Mapping[str, Doer] = {"checkup": Checkup(), "mending": Mending(), "splitting": Splitting()}
+DOERS: Mapping[str, Doer] = {
+    "checkup": Checkup(),
+    "mending": Mending(),
+    "splitting": Splitting(),
+    "tokens": CountTokens(),
+}
 
 
 def _version(bench: Bench, lease: ChoreLease) -> DatasetVersion:

@@ -31,7 +31,7 @@ from studio.errors import InvalidInput, StudioError
 from studio.runs.events import Failed, PhaseBegan, event_line
 from studio.runs.folders import EVENTS_FILE
 from studio.storage import free_bytes
-from worker.order import RESULT_FILE, Found, Order
+from worker.order import RESULT_FILE, TOKENIZER_FILES, Found, Order
 from worker.start import die_with_parent
 
 ALLOWED_FILES = (
@@ -81,6 +81,8 @@ def fetch(order: Order, note: Note) -> Found:
         api = HfApi(endpoint=order.endpoint, token=_token(order))
         commit = api.resolve_revision(order.model_id, revision=order.revision, cache_dir=order.models_dir).resolved
         folder = _find_cached(order, commit)
+        if folder is None and order.tokenizers_dir is not None:
+            return Found(folder=_fetch_tokenizer(order, commit), revision=commit)
         if folder is None:
             sizes = _list_files(api, order, commit)
             _refuse_unusable(order, sizes)
@@ -90,6 +92,15 @@ def fetch(order: Order, note: Note) -> Found:
                 folder = Path(_snapshot(order, commit))
         read_config(folder)
     return Found(folder=folder, revision=commit)
+
+
+def _fetch_tokenizer(order: Order, commit: str) -> Path:
+    """The files of the tokenizer alone, in a folder of their own: a folder of base models holds whole ones."""
+    apart = order.model_copy(update={"models_dir": order.tokenizers_dir})
+    folder = Path(_snapshot(apart, commit, TOKENIZER_FILES))
+    if not (folder / "tokenizer.json").is_file():
+        raise DownloadFailed(f"{order.model_id} has no tokenizer.json, so its tokens cannot be counted; pick another.")
+    return folder
 
 
 def _find_cached(order: Order, commit: str) -> Path | None:

@@ -12,12 +12,13 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import transpose
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedTokenizerBase
 
 from studio.base_models import BaseModelFacts, check_weight_files, read_config
 from studio.errors import InvalidInput
 from studio.runs import RunSpec
 from worker.hardware import Hardware
+from worker.tokens_load import load_tokenizer
 
 Weights = dict[str, torch.Tensor]
 
@@ -66,21 +67,6 @@ def load_model(folder: Path, spec: RunSpec, hardware: Hardware, start: Weights |
         model = add_adapter(base, {**plain, "init_lora_weights": True}, folder)
         repeat_start(model, start, plain["init_lora_weights"])
     return Loaded(model, tokenizer, config, virtual_tokens=plain.get("num_virtual_tokens", 0))
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load a fast tokenizer; it must have an end of text or a padding token to fill up batches with."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except _LOADING_ERRORS as error:
-        raise InvalidInput(f"The base model's tokenizer could not be read: {_first_line(error)}") from error
-    if not tokenizer.is_fast:
-        raise InvalidInput("The base model has no tokenizer.json; only fast tokenizers are used here.")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if tokenizer.pad_token is None:
-        raise InvalidInput("The base model's tokenizer names neither a padding token nor an end of text.")
-    return tokenizer
 
 
 def load_base(folder: Path, spec: RunSpec, hardware: Hardware) -> Any:

@@ -34,6 +34,8 @@ class Order(BaseModel):
     endpoint: str
     models_dir: Path
     token: str | None = Field(None, repr=False)
+    tokenizers_dir: Path | None = None
+    """Where to put the tokenizer of a base model that is not there yet; then no weights are fetched."""
 
 
 class Found(BaseModel):
