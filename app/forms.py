@@ -27,8 +27,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "text": "From a text",
     },
     "compute_dtype": {"auto": "Automatic"},
-    # Of a split; the kind of a method is not drawn.
-    "kind": {
+    "way": {
         "random": "At random",
         "stratified": "Equal shares of each value",
         "grouped": "Each value on one side",

@@ -34,7 +34,7 @@ def ask_split(
     session: Session, actor: Actor, version: DatasetVersion, plan: SplitRows, *, queue: Queue, publish: bool
 ) -> Chore:
     """Try a split, or make the next version with it; asked twice, it is done once. Raises InvalidInput."""
-    if plan.kind != "random" and plan.field not in fields_of(version):
+    if plan.way != "random" and plan.field not in fields_of(version):
         sentence = f"The rows have no field {plan.field}. Pick one of {', '.join(fields_of(version)) or 'none'}."
         raise InvalidInput(sentence, fields={"split.field": sentence})
     key = recipe_key(version.id, checkup_key(version), (plan,), publish=publish)

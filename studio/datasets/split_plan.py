@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SplitKind = Literal["random", "stratified", "grouped", "time", "column"]
-_WORDS: dict[SplitKind, str] = {
+SplitWay = Literal["random", "stratified", "grouped", "time", "column"]
+_WORDS: dict[SplitWay, str] = {
     "random": "Split at random",
     "stratified": "Split with equal shares of each {field}",
     "grouped": "Split so that each {field} is on one side",
@@ -20,7 +20,7 @@ class SplitRows(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     do: Literal["split"] = "split"
-    kind: SplitKind = Field("random", title="Way", description="By label for classes, by group for people.")
+    way: SplitWay = Field("random", description="By label for classes, by group for people.")
     field: str | None = Field(
         None, max_length=200, description="A column that was kept beside the text, or answer for the answer itself."
     )
@@ -40,7 +40,7 @@ class SplitRows(BaseModel):
 
     @model_validator(mode="after")
     def _is_whole(self) -> "SplitRows":
-        if self.kind != "random" and not self.field:
+        if self.way != "random" and not self.field:
             raise ValueError("say by which field")
         if self.validation_fraction + self.test_fraction >= 0.95:
             raise ValueError("validation and test together must leave at least 5 % of the rows to train on")
@@ -48,6 +48,6 @@ class SplitRows(BaseModel):
 
     def sentence(self) -> str:
         """In words."""
-        similar = ", similar rows together" if self.keep_similar_together and self.kind != "column" else ""
+        similar = ", similar rows together" if self.keep_similar_together and self.way != "column" else ""
         shares = f" ({self.validation_fraction:.0%} validation, {self.test_fraction:.0%} test)"
-        return _WORDS[self.kind].format(field=self.field) + similar + ("" if self.kind == "column" else shares)
+        return _WORDS[self.way].format(field=self.field) + similar + ("" if self.way == "column" else shares)

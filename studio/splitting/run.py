@@ -39,7 +39,7 @@ def split_rows(request: dict[str, Any], folder: Path, progress: Progress) -> dic
     """
     plan, old = request["plan"], Path(request["old_codes"]).read_bytes()
     values = _values(request, progress) if plan["field"] else [None] * request["row_count"]
-    codes = _named(values) if plan["kind"] == "column" else _dealt(request, plan, values, old)
+    codes = _named(values) if plan["way"] == "column" else _dealt(request, plan, values, old)
     sizes = sizes_of(codes)
     if not sizes[TRAIN] or not sizes[VALIDATION]:
         raise CannotDo(
@@ -53,7 +53,7 @@ def split_rows(request: dict[str, Any], folder: Path, progress: Progress) -> dic
 def _dealt(request: dict[str, Any], plan: dict[str, Any], values: Sequence[Any], old: bytes) -> bytearray:
     """Test rows stay what they are when the plan keeps them, and what is similar to one goes with it."""
     units = Units(request["row_count"])
-    if plan["kind"] == "grouped":
+    if plan["way"] == "grouped":
         units.join_equal(values)
     if plan["keep_similar_together"] and request["findings"]:
         _join_similar(units, Path(request["findings"]))
@@ -66,12 +66,12 @@ def _dealt(request: dict[str, Any], plan: dict[str, Any], values: Sequence[Any],
         else:
             free.append(unit)
     shares = _shares(plan, request["row_count"], sizes_of(codes)[TEST])
-    if plan["kind"] == "time":
+    if plan["way"] == "time":
         times = _times(values)
         # A unit is as old as its newest row.
         deal_in_order(codes, sorted(free, key=lambda unit: max(times[row] for row in unit)), **shares)
     else:
-        stratum: Callable[[Unit], object] = (lambda unit: values[unit[0]]) if plan["kind"] == "stratified" else _none
+        stratum: Callable[[Unit], object] = (lambda unit: values[unit[0]]) if plan["way"] == "stratified" else _none
         deal(codes, free, stratum, seed=plan["seed"], **shares)
     return codes
 

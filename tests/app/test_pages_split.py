@@ -23,7 +23,7 @@ def dataset(client: TestClient, cpu_worker: ChoreSlot) -> str:
 
 def plan(**changes: str) -> dict[str, str]:
     """The form as it is drawn, with these changes."""
-    drawn = {"kind": "stratified", "field": "answer", "validation_fraction": "0.2", "test_fraction": "0.2"}
+    drawn = {"way": "stratified", "field": "answer", "validation_fraction": "0.2", "test_fraction": "0.2"}
     drawn |= {"seed": "17", "keep_test": "false", "keep_similar_together": "true"}
     return {f"split.{name}": value for name, value in (drawn | changes).items()}
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_split_is_told_with_the_form(client: TestClient, dataset:
 
 
 def test_a_reason_of_the_child_is_shown(client: TestClient, cpu_worker: ChoreSlot, dataset: str) -> None:
-    tried = client.post(f"{dataset}/split", data=plan(kind="time"))
+    tried = client.post(f"{dataset}/split", data=plan(way="time"))
     cpu_worker.drain()
 
     shown = client.get(str(tried.url)).text

@@ -16,7 +16,7 @@ from studio.splitting.run import split_rows
 from studio.splitting.units import sizes_of
 
 PLAN: dict[str, Any] = {
-    "kind": "random",
+    "way": "random",
     "field": None,
     "validation_fraction": 0.1,
     "test_fraction": 0.1,
@@ -44,7 +44,7 @@ def split(tmp_path: Path) -> Run:
             "row_count": len(values),
             "old_codes": str(tmp_path / "old"),
             "findings": str(tmp_path),
-            "plan": PLAN | {"field": None if changes.get("kind", "random") == "random" else "f"} | changes,
+            "plan": PLAN | {"field": None if changes.get("way", "random") == "random" else "f"} | changes,
         }
         report = split_rows(request, tmp_path, Progress(tmp_path))
         return (tmp_path / CODES_FILE).read_bytes(), report
@@ -55,7 +55,7 @@ def split(tmp_path: Path) -> Run:
 def test_each_label_has_the_same_shares_on_all_sides(split: Run) -> None:
     labels = ["spam"] * 900 + ["ham"] * 90 + ["rare"] * 10
 
-    codes, report = split(labels, kind="stratified")
+    codes, report = split(labels, way="stratified")
 
     by_label = {
         label: sizes_of([code for code, one in zip(codes, labels, strict=True) if one == label]) for label in labels
@@ -68,7 +68,7 @@ def test_each_label_has_the_same_shares_on_all_sides(split: Run) -> None:
 def test_no_group_is_on_two_sides(split: Run) -> None:
     people = [f"person {n % 37}" for n in range(500)]
 
-    codes, report = split(people, kind="grouped")
+    codes, report = split(people, way="grouped")
 
     sides: dict[str, set[int]] = {}
     for person, code in zip(people, codes, strict=True):
@@ -81,7 +81,7 @@ def test_no_group_is_on_two_sides(split: Run) -> None:
 def test_what_is_held_out_lies_after_what_is_trained_on(split: Run) -> None:
     days = [f"2026-0{1 + n % 9}-1{n % 7}" for n in range(300)]
 
-    codes, _ = split(days, kind="time")
+    codes, _ = split(days, way="time")
 
     newest = {side: max(day for day, code in zip(days, codes, strict=True) if code == side) for side in range(3)}
     oldest = {side: min(day for day, code in zip(days, codes, strict=True) if code == side) for side in range(3)}
@@ -90,7 +90,7 @@ def test_what_is_held_out_lies_after_what_is_trained_on(split: Run) -> None:
 
 
 def test_a_column_may_say_the_split(split: Run) -> None:
-    codes, _ = split(["train", "Train", "dev", "test"], kind="column")
+    codes, _ = split(["train", "Train", "dev", "test"], way="column")
 
     assert list(codes) == [TRAIN, TRAIN, VALIDATION, TEST]
 
@@ -105,15 +105,15 @@ def test_similar_rows_stay_together_and_go_with_a_frozen_test_row(split: Run) ->
     assert all(codes[row - 1] == codes[group - 1] for row, group in pairs)
 
 
-@pytest.mark.parametrize("kind", ["random", "stratified", "grouped"])
-def test_test_rows_are_frozen(split: Run, kind: str) -> None:
+@pytest.mark.parametrize("way", ["random", "stratified", "grouped"])
+def test_test_rows_are_frozen(split: Run, way: str) -> None:
     old = bytes([TEST if n % 10 == 0 else TRAIN for n in range(200)])
 
-    codes, report = split([f"v{n % 50}" for n in range(200)], kind=kind, old=old, seed=5, keep_similar_together=False)
+    codes, report = split([f"v{n % 50}" for n in range(200)], way=way, old=old, seed=5, keep_similar_together=False)
 
     assert all(codes[row] == TEST for row in range(0, 200, 10))
     assert report["sizes"][VALIDATION] >= 16
-    if kind != "grouped":
+    if way != "grouped":
         assert report["sizes"] == [160, 20, 20]
 
 
@@ -133,11 +133,11 @@ def test_the_same_seed_gives_the_same_split(split: Run) -> None:
 @pytest.mark.parametrize(
     ("values", "changes", "sentence"),
     [
-        (["a", "b"], {"kind": "column"}, "Row 1 says 'a' where train, validation or test is needed."),
-        ([None, None], {"kind": "stratified"}, "No row has the field f."),
-        (["monday", "tuesday"], {"kind": "time"}, "Row 1 has no time that can be read ('monday')."),
-        (["x"] * 50, {"kind": "grouped"}, "would leave 50 rows to train on and 0 to validate with"),
-        (["test", "test"], {"kind": "column"}, "would leave 0 rows to train on"),
+        (["a", "b"], {"way": "column"}, "Row 1 says 'a' where train, validation or test is needed."),
+        ([None, None], {"way": "stratified"}, "No row has the field f."),
+        (["monday", "tuesday"], {"way": "time"}, "Row 1 has no time that can be read ('monday')."),
+        (["x"] * 50, {"way": "grouped"}, "would leave 50 rows to train on and 0 to validate with"),
+        (["test", "test"], {"way": "column"}, "would leave 0 rows to train on"),
     ],
 )
 def test_what_cannot_be_split_is_told(
