@@ -29,8 +29,8 @@ _ODD_SHARE = 50
 LIGHT = frozenset(
     re.findall(
         r"\w+",
-        "a an the please kindly thanks thank you hi hello hey dear greetings regards cheers just really well so ok okay um "
-        "uh now can could would tell me us",
+        "a an the please kindly thanks thank you hi hello hey dear greetings regards cheers just really well so ok "
+        "okay um uh now can could would tell me us",
     )
 )
 _COURTESY = re.compile(
