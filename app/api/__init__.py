@@ -3,10 +3,22 @@
 from fastapi import APIRouter
 
 from app import downloads, exports
-from app.api import adapters, base_models, checks, datasets, history, methods, run_actions, runs, system
+from app.api import (
+    adapters,
+    base_models,
+    checks,
+    datasets,
+    history,
+    mendings,
+    methods,
+    run_actions,
+    runs,
+    system,
+    versions,
+)
 
 router = APIRouter()
-for _part in (datasets, checks, base_models, methods, runs, run_actions, history, adapters, system):
+for _part in (datasets, checks, mendings, versions, base_models, methods, runs, run_actions, history, adapters, system):
     router.include_router(_part.router)
 router.include_router(downloads.router)
 router.include_router(exports.router)
