@@ -4,7 +4,6 @@ Each version keeps the place of its rows in its parent, in order; so two version
 version that both come from, without reading a row. Five million rows take 4 s and 160 MB the first time.
 """
 
-import hashlib
 import shutil
 import sys
 import tempfile
@@ -50,8 +49,7 @@ def compare(
     dataset: Dataset, before: DatasetVersion, after: DatasetVersion, *, storage: Storage, cache: Path
 ) -> Difference:
     """Find what differs, or look it up; raises NotFound when a file of origins is lost."""
-    digest = hashlib.sha256(f"{before.id} {after.id}".encode()).hexdigest()
-    folder = cache / _FOLDER / digest
+    folder = cache / _FOLDER / f"{before.id}.{after.id}"
     if not folder.is_dir():
         _write(folder, _pairs(dataset, before, after, storage))
     counts: dict[DiffKind, int] = {kind: (folder / kind).stat().st_size // _PAIR_BYTES for kind in DIFF_KINDS}

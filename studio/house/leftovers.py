@@ -12,6 +12,8 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from studio.chores import Chore
+from studio.datasets import DatasetVersion
 from studio.db import reading
 from studio.house.findings import Finding, House
 from studio.house.references import is_named, named_checkpoints, named_files
@@ -36,7 +38,7 @@ class Leftover:
 def find_leftovers(house: House, spared_seconds: float = SPARED_SECONDS) -> Iterator[Leftover]:
     """Everything that no row names and nothing has touched for so long. The disk is read before the rows."""
     limit = time.time() - spared_seconds
-    for found in (_stored_files, _unknown_runs, _in_runs, _uploads):
+    for found in (_stored_files, _unknown_runs, _in_runs, _uploads, _cached):
         yield from (left for left in found(house) if _last_touched(left.path) <= limit)
 
 
@@ -103,6 +105,19 @@ def _uploads(house: House) -> Iterator[Leftover]:
         yield _leftover(path, "This upload was never finished", partial(_remove_unless, house, path, _never))
 
 
+def _cached(house: House) -> Iterator[Leftover]:
+    """What was found in versions that are gone: it may hold texts of their rows."""
+    for kind, is_known in (("checkups", _has_chore), ("mendings", _has_chore), ("diffs", _has_versions)):
+        for folder in _entries(house.settings.cache_dir / kind):
+            needed = partial(is_known, name=folder.name)
+            with reading(house.session_factory) as session:
+                if needed(session):
+                    continue
+            yield _leftover(
+                folder, "The dataset of this folder is gone", partial(_remove_unless, house, folder, needed)
+            )
+
+
 def _checkpoint_folders(house: House, session: Session) -> set[Path]:
     return {checkpoint.folder(house.settings.runs_dir) for checkpoint in named_checkpoints(session)}
 
@@ -124,6 +139,17 @@ def _has_run(session: Session, run_id: str) -> bool:
 
 def _has_checkpoint(session: Session, house: House, folder: Path) -> bool:
     return folder in _checkpoint_folders(house, session)
+
+
+def _has_chore(session: Session, name: str) -> bool:
+    return session.scalar(select(Chore.id).where(Chore.key == name).limit(1)) is not None
+
+
+def _has_versions(session: Session, name: str) -> bool:
+    """The folder of a difference names both versions."""
+    wanted = set(name.split("."))
+    known = session.scalars(select(DatasetVersion.id).where(DatasetVersion.id.in_(wanted)))
+    return wanted == set(known)
 
 
 def _never(session: Session) -> bool:

@@ -255,3 +255,22 @@ def test_two_versions_are_compared_row_by_row(bench: Bench, dataset: Dataset, me
         "changed": [("Two", "It is 2")],
     }
     assert differing(bench, dataset, 3, 5) == differing(bench, dataset, 3, 5)
+
+
+def test_what_was_found_in_a_deleted_dataset_is_swept_from_the_cache(
+    bench: Bench, dataset: Dataset, mend: Mend, settings: Settings, storage: LocalStorage
+) -> None:
+    mend(dataset.latest, DUPLICATES, publish=False)
+    mend(dataset.latest, DUPLICATES)
+    assert differing(bench, dataset, 1, 2)["added"] == []
+    home = House(settings, bench.session_factory, storage)
+    kept = [path for path in settings.cache_dir.glob("*/*") if path.parent.name in {"checkups", "mendings", "diffs"}]
+    assert len({path.parent for path in kept}) == 3
+    assert house.sweep(settings, bench.session_factory, storage, spared_seconds=0).leftovers == 0
+
+    with transaction(bench.session_factory) as session:
+        datasets.delete_dataset(session, LOCAL_ACTOR, dataset.id, storage=storage)
+    assert len(list(house.examine(home, spared_seconds=0))) == len(kept)
+    house.sweep(settings, bench.session_factory, storage, spared_seconds=0)
+
+    assert [path for path in kept if path.exists()] == []
