@@ -59,10 +59,12 @@ function advanced() {
     for (const part of parts()) part.open = event.target.value === "advanced";
   });
   const count = (part) => {
+    const place = part.querySelector("[data-changed-count]");
+    if (!place) return;
     const inputs = [...part.querySelectorAll("[data-default]")];
     const changed = inputs.filter((input) => valueOf(input) !== input.dataset.default).length;
     const words = changed === 1 ? "1 differs from the default" : `${changed} differ from the default`;
-    part.querySelector("[data-changed-count]").textContent = changed ? words : "";
+    place.textContent = changed ? words : "";
   };
   document.addEventListener("input", (event) => {
     const part = event.target.closest("details.advanced");
