@@ -15,6 +15,7 @@ from app.pages import (
     run,
     run_actions,
     runs,
+    searching,
     split,
     system,
     theme,
@@ -23,7 +24,7 @@ from app.pages import (
 
 router = APIRouter(include_in_schema=False)
 # Fixed paths come before those with an id.
-_OF_DATASETS = (datasets, checks, fixes, versions, row_editor, split, card)
+_OF_DATASETS = (datasets, searching, checks, fixes, versions, row_editor, split, card)
 for module in (home, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, system):
     router.include_router(module.router)
 
@@ -41,6 +42,7 @@ __all__ = [
     "run",
     "run_actions",
     "runs",
+    "searching",
     "split",
     "system",
     "theme",

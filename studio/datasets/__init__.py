@@ -38,9 +38,12 @@ from studio.datasets.rebuilding import make_files_again, offsets_fit
 from studio.datasets.receiving import ReceivedUpload, Receiver, discard_leftovers
 from studio.datasets.recipe import Recipe, RecipeField, RecipeStep, read_recipe, sentences, write_recipe
 from studio.datasets.resplitting import ask_split, fields_of, get_splitting, publish_split
+from studio.datasets.searching import LONGEST_TEXT as LONGEST_SEARCH
+from studio.datasets.searching import FoundRows, search_rows
 from studio.datasets.split_plan import SplitRows
 from studio.datasets.splits import SPLIT_NAMES, Split, SplitName, codes_key, split_rows, split_sizes
 from studio.datasets.token_truth import (
+    LONGEST_ALLOWED,
     Bar,
     LongRow,
     Profile,
@@ -66,9 +69,13 @@ from studio.formats import EXTENSIONS, TARGETS, ImportLimits
 from studio.mending import CHANGES_KEPT
 
 __all__ = [
+    "LONGEST_SEARCH",
+    "FoundRows",
+    "search_rows",
     "CHANGES_KEPT",
     "DIFF_KINDS",
     "EXTENSIONS",
+    "LONGEST_ALLOWED",
     "SPLIT_NAMES",
     "TARGETS",
     "Bar",
