@@ -44,7 +44,7 @@ class Website:
     def start(self) -> None:
         """Start it; connections wait in the socket until it accepts them."""
         number = self._listening.fileno()
-        self._running.enter_context(_process(self._settings, "app", f"--listen-fd={number}", keep=number))
+        self._running.enter_context(running_process(self._settings, "app", f"--listen-fd={number}", keep=number))
 
     def stop(self) -> None:
         """End it and wait for its end."""
@@ -78,9 +78,9 @@ def running_studio(redis_url: str, *, with_worker: bool, stand_in: str = "") -> 
         stack.callback(engine.dispose)
         website = stack.enter_context(running_website(settings))
         if stand_in:
-            stack.enter_context(_process(settings, "tests.worker.small_worker", stand_in))
+            stack.enter_context(running_process(settings, "tests.worker.small_worker", stand_in))
         elif with_worker:
-            stack.enter_context(_process(settings, "worker"))
+            stack.enter_context(running_process(settings, "worker"))
         yield LiveStudio(
             url=website.url,
             settings=settings,
@@ -91,7 +91,8 @@ def running_studio(redis_url: str, *, with_worker: bool, stand_in: str = "") -> 
 
 
 @contextmanager
-def _process(settings: Settings, module: str, *arguments: str, keep: int | None = None) -> Iterator[None]:
+def running_process(settings: Settings, module: str, *arguments: str, keep: int | None = None) -> Iterator[None]:
+    """A program of the studio with these settings; it is ended with the block."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TUNEWRIGHT_")}
     given = {"DATA_DIR": settings.data_dir, "REDIS_URL": settings.redis_url, "DATABASE_URL": settings.database_url}
     chosen = {f"TUNEWRIGHT_{name}": str(value) for name, value in given.items() if value is not None}
