@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from studio.formats.columns import Plan, mapped_plan, plan_for
+from studio.formats.columns import Plan, mapped_plan, plan_for, system_beside
 from studio.formats.fields import FieldKeeper
 from studio.formats.opening import open_lines, open_table
 from studio.formats.problems import (
@@ -70,7 +70,7 @@ def _plan(request: Request, table: Table, head: list[Row]) -> Plan | None:
     names = {name for candidate in candidates for name in candidate}
     if request.mapping:
         return mapped_plan(request.mapping, names, read_json, fields)
-    system = {name for name in names if name.strip().lower() == "system"}
+    system = {name for candidate in candidates for name in system_beside(candidate)}
     plans = (plan_for((*candidate, *system.difference(candidate)), read_json, fields) for candidate in candidates)
     if plan := next(filter(None, plans), None):
         return plan

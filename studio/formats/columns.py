@@ -91,6 +91,12 @@ def plan_for(names: Collection[str], read_json: ReadJson, fields: FieldKeeper | 
     return mapped_plan(guess, names, read_json, fields) if guess else None
 
 
+def system_beside(names: Collection[str]) -> list[str]:
+    """The system column beside prompt and completion; rows of one file may have it or not."""
+    plain = {name: name.strip().lower() for name in names}
+    return [name for name, lower in plain.items() if lower == "system" and {*_PAIR} <= {*plain.values()}]
+
+
 def mapped_plan(
     mapping: Mapping[str, str], names: Collection[str], read_json: ReadJson, fields: FieldKeeper | None = None
 ) -> Plan:
