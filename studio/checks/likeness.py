@@ -16,7 +16,9 @@ from studio.checks.words import words_of
 
 JACCARD = 0.8
 _GRAM = 5
-_LONG_WORDS = 12
+LONG_WORDS = 12
+# "Gilbert" in place of "Line" makes another question; in one of three lines it is more likely a copy.
+_EXCHANGE_WORDS = 24
 _DIFFERING_SHARE = 0.15
 _SHARED_RARE = 4
 _RARE_JACCARD = 0.5
@@ -26,17 +28,18 @@ _MOST_COMPARED = 600
 # How often a word must occur, and its misspelt twin at most: two words that are both used mean two things.
 _USUAL, _ODD = 4, 2
 _ODD_SHARE = 50
+# None of two letters: "me", "so" and "us" are countries, too.
 LIGHT = frozenset(
     re.findall(
         r"\w+",
-        "a an the please kindly thanks thank you hi hello hey dear greetings regards cheers just really well so ok "
-        "okay um uh now can could would tell me us",
+        "a the please kindly thanks thank you hello hey dear greetings regards cheers just really well okay now can "
+        "could would tell",
     )
 )
 _COURTESY = re.compile(
     r"\b(?:thanks a lot|thank you (?:so|very) much|(?:many|much) thanks|thanks in advance|(?:kind|best|warm) regards|"
     r"best wishes|good (?:morning|afternoon|evening|day)|i would like to know|"
-    r"(?:do you|can you|could you) (?:know|tell me))\b"
+    r"(?:do|can|could|would) you (?:please )?(?:know|tell me)|tell me|(?:hi|ok|um|uh|so)(?: there)?(?=[,.!]))\b"
 )
 _NEGATIONS = frozenset(
     re.findall(
@@ -87,13 +90,15 @@ class Likeness:
 
     frequency: Callable[[str], int]
 
-    def nearly_same(self, one: Text, other: Text, *, numbers_matter: bool = False) -> bool:
-        """Whether one is an edited copy of the other."""
+    def nearly_same(self, one: Text, other: Text, *, numbers_matter: bool, is_question: bool = False) -> bool:
+        """Whether one is an edited copy of the other; questions differ more easily."""
         if _too_different(one, other) or _too_many_words_differ(one, other):
             return False
         left = self._differing(one.weighty, other.weighty)
         if not any(left):
             return bool(one.weighty)
+        if is_question and all(left) and self._asks_something_else(one, other, left):
+            return False
         return self._is_copy(one, other, left, numbers_matter)
 
     def same_answer(self, one: Text, other: Text) -> bool:
@@ -105,9 +110,14 @@ class Likeness:
         left = self._differing(one.weighty, other.weighty)
         return not _matters(left, True) and sum(map(len, left)) * 20 <= max(len(one.words), len(other.words))
 
+    def _asks_something_else(self, one: Text, other: Text, left: Left) -> bool:
+        """Whether words were exchanged in a short text, or words that other rows use as well: a router is no lamp."""
+        short = min(len(one.words), len(other.words)) < _EXCHANGE_WORDS
+        return short or all(any(self.frequency(word) >= _USUAL for word in words) for words in left)
+
     def _is_copy(self, one: Text, other: Text, left: Left, numbers_matter: bool) -> bool:
         size = min(len(one.words), len(other.words))
-        if size < _LONG_WORDS or sum(map(len, left)) > 2 * size * _DIFFERING_SHARE or _matters(left, numbers_matter):
+        if size < LONG_WORDS or sum(map(len, left)) > 2 * size * _DIFFERING_SHARE or _matters(left, numbers_matter):
             return False
         shared, either = len(one.rare & other.rare), len(one.rare | other.rare)
         if shared < _SHARED_RARE or shared < _RARE_JACCARD * either:
@@ -149,8 +159,8 @@ class Likeness:
 
 
 def without_courtesy(text: str) -> str:
-    """A normalised text without phrases such as "kind regards"; `LIGHT` has the single words."""
-    return _COURTESY.sub(" ", text)
+    """A normalised text without phrases such as "kind regards", with plain apostrophes; `LIGHT` has single words."""
+    return _COURTESY.sub(" ", text).replace("’", "'")
 
 
 def one_slip_apart(one: str, other: str) -> bool:

@@ -19,13 +19,13 @@ TEXT_CHARACTERS = 50_000
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _MIXERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB), np.uint64(0xD6E8FEB86659FD93))
 _CODES = 0x11_0000
-_IGNORED, _LETTER, _SINGLE, _MARK = range(4)
+_IGNORED, _LETTER, _SINGLE, _MARK, _JOINT = range(5)
 _PUNCTUATION = ".,;:!?'\"`…()-–—‘’“”«»。、，！？：；（）「」"
 # Scripts without spaces between words: each sign is a word.
 _SIGNS = ((0x0E00, 0x0E7F), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 _SIGN = "".join(f"{chr(first)}-{chr(last)}" for first, last in _SIGNS)
 # A mark before a digit is a word: 0.5 is not 5, and -5 is not either.
-_WORD = re.compile(rf"[{_SIGN}]|[^\W_{_SIGN}]+|[-.,:](?=[0-9])|[^\w\s{re.escape(_PUNCTUATION)}]|_")
+_WORD = re.compile(rf"[{_SIGN}]|[^\W_{_SIGN}]+(?:'[^\W_{_SIGN}]+)*|[-.,:](?=[0-9])|[^\w\s{re.escape(_PUNCTUATION)}]|_")
 
 
 def words_of(text: str) -> list[str]:
@@ -43,6 +43,8 @@ def hashed_words(texts: Sequence[str]) -> tuple[Numbers, Places]:
     marks = np.flatnonzero(kinds == _MARK)
     # The last code point is the line feed that was added.
     kinds[marks] = np.where((codes[marks + 1] >= ord("0")) & (codes[marks + 1] <= ord("9")), _SINGLE, _IGNORED)
+    joints = np.flatnonzero(kinds == _JOINT)
+    kinds[joints] = np.where((kinds[joints - 1] == _LETTER) & (kinds[joints + 1] == _LETTER), _LETTER, _IGNORED)
     before, after = np.empty_like(kinds), np.empty_like(kinds)
     before[0], before[1:] = _IGNORED, kinds[:-1]
     after[-1], after[:-1] = _IGNORED, kinds[1:]
@@ -80,6 +82,7 @@ def _kinds() -> npt.NDArray[np.uint8]:
     for first, last in _SIGNS:
         kinds[first : last + 1] = _SINGLE
     kinds[[ord(mark) for mark in "-.,:"]] = _MARK
+    kinds[ord("'")] = _JOINT
     return kinds
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from studio.checks import sketches
 from studio.checks.likeness import one_slip_apart
+from studio.checks.words import hashed_words, words_of
 from tests.checks.looking import Row, chat, find, pair, written
 from tests.checks.sentences import answer_and_question, story
 
@@ -146,3 +147,16 @@ def test_without_rensa_copies_that_differ_in_punctuation_are_found(
 )
 def test_a_slip_is_one_letter_or_a_swap(one: str, other: str, apart: bool) -> None:
     assert one_slip_apart(one, other) is apart
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "It's a well-known x2 of 1.5 -7", "'quoted' o''clock '", "日本語 and ไทย, 3,000.", "a_b #c d.e -f 9"],
+)
+def test_words_are_the_same_whether_as_strings_or_as_numbers(text: str) -> None:
+    words = words_of(text)
+    hashes, owners = hashed_words(["before", text, "after"])
+
+    assert owners.tolist() == [0, *[1] * len(words), 2]
+    for word, number in zip(words, hashes[1:-1].tolist(), strict=True):
+        assert word in "-.,:" or [number] == hashed_words([word])[0].tolist()

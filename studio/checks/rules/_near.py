@@ -208,9 +208,9 @@ class _Comparison:
     def _alike(self, one: int, other: int) -> bool:
         first, second = self._text_at(one), self._text_at(other)
         short = min(len(first.words), len(second.words)) < 60
-        if not self._likeness.nearly_same(first, second, numbers_matter=short or not self._whole):
-            return False
-        return not self._whole or self._answers_alike(one, other)
+        if not self._whole:
+            return self._likeness.nearly_same(first, second, numbers_matter=True, is_question=True)
+        return self._likeness.nearly_same(first, second, numbers_matter=short) and self._answers_alike(one, other)
 
     def _answers_alike(self, one: int, other: int) -> bool:
         if self._near.same_answer(one, other):
