@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from studio.formats.check import check_file
 from studio.formats.kinds import UnreadableKind, file_kind
@@ -14,6 +16,24 @@ from tests.formats.corpus import BadFile, GoodFile, bad_files, good_files
 
 BAD, GOOD = bad_files(), good_files()
 STATUS = {"invalid": 422, "needs_mapping": 422, "unsupported": 415, "too_large": 413}
+MARKS = [
+    b'"',
+    b"\\",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"\xff",
+    b"\\u0022",
+    b"\\ud800",
+    b"1e999",
+    b"\x1f\x8b",
+]
 Read = Callable[[str, bytes], Report]
 
 
@@ -55,3 +75,20 @@ def test_a_good_file_is_read_as_it_is_meant(read: Read, tmp_path: Path, file: Go
 
     assert report.outcome == "accepted", report.problems[:3]
     assert (tmp_path / "rows.jsonl").read_bytes() == file.rows
+
+
+CUTS = st.tuples(st.floats(0, 1), st.integers(0, 6), st.binary(max_size=6) | st.sampled_from(MARKS))
+
+
+@given(file=st.sampled_from([file for file in GOOD if len(file.content) < 2000]), cuts=st.lists(CUTS, max_size=4))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_file_is_read_or_refused(read: Read, file: GoodFile, cuts: list[tuple[float, int, bytes]]) -> None:
+    content = file.content
+    for where, length, instead in cuts:
+        at = int(where * len(content))
+        content = content[:at] + instead + content[at + length :]
+
+    report = read(file.name, content)
+
+    assert report.outcome == "accepted" or report.outcome in STATUS
+    assert report.outcome != "invalid" or report.problems
