@@ -1,7 +1,7 @@
 """The launch form as a whole: what was entered, what it comes to, and everything that the template draws."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from app.pages._mix import Slot, mix_of, mix_values, slot_field, slots
 from studio import datasets, runs
 from studio.actors import Actor
 from studio.base_models import BaseModelFacts, get_base_model, list_base_models
-from studio.datasets import Dataset, DatasetVersion
+from studio.datasets import Blocker, Dataset, DatasetVersion
 from studio.errors import InvalidInput, NotFound
 from studio.ids import new_id
 from studio.methods import METHODS, MethodBase
@@ -23,6 +23,8 @@ from studio.runs import Plan, RunSpec
 DATASET_FIELD = "data.dataset_version_id"
 # Which dataset the drawn split is of; when another one is chosen, the split follows.
 SPLIT_OF_FIELD = "split_of"
+# What an address may say beside the dataset, such as that of a suggestion.
+_ASKED_FOR = {"base_model": "base_model.id", "max_length": "data.max_length_tokens", "train_on": "data.train_on"}
 _DEFAULT_METHOD = "qlora"
 _DATASETS_SHOWN = 200
 
@@ -48,6 +50,7 @@ class Draft:
     message: str = ""
     recipe: str | None = None
     split_follows: bool = False
+    data_blockers: tuple[Blocker, ...] = ()
 
     @property
     def state(self) -> FormState:
@@ -181,7 +184,7 @@ def make_draft(
         values |= dataset_values(found[0].latest)
     split = _split_of_other_dataset(values, found) if split_follows else {}
     values |= split
-    return Draft(
+    draft = Draft(
         values=values,
         datasets=found,
         base_models=list_base_models(services.settings.models_root),
@@ -191,10 +194,15 @@ def make_draft(
         recipe=known.id if known else None,
         split_follows=bool(split),
     )
+    spec, version = draft.outcome[0], draft.version
+    if spec is None or version is None:
+        return draft
+    blockers = runs.find_blockers(session, actor, version, spec, services.settings)
+    return replace(draft, data_blockers=tuple(blockers))
 
 
 def starting_values(session: Session, actor: Actor, request: Request) -> dict[str, str]:
-    """What the address asks for: `from` a run, or a `dataset`, of which it may name the `version`."""
+    """What the address asks for: `from` a run, or a `dataset` and its `version`, and some fields."""
     values: dict[str, str] = {}
     if run_id := request.query_params.get("from"):
         run = runs.get_run(session, actor, run_id)
@@ -203,6 +211,9 @@ def starting_values(session: Session, actor: Actor, request: Request) -> dict[st
         number = request.query_params.get("version", "")[:7]
         dataset = datasets.get_dataset(session, actor, dataset_id)
         values |= dataset_values(datasets.pick_version(dataset, int(number) if number.isdecimal() else None))
+    for name, field in _ASKED_FOR.items():
+        if name in request.query_params:
+            values[field] = request.query_params[name][:200]
     return values
 
 

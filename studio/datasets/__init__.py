@@ -1,5 +1,6 @@
 """Datasets: files that people upload, checked and kept as immutable versions of canonical rows."""
 
+from studio.datasets.blockers import Blocker, launch_blockers
 from studio.datasets.card import croissant, dataset_card, file_stem
 from studio.datasets.catalogue import (
     delete_dataset,
@@ -69,16 +70,15 @@ from studio.formats import EXTENSIONS, TARGETS, ImportLimits
 from studio.mending import CHANGES_KEPT
 
 __all__ = [
-    "LONGEST_SEARCH",
-    "FoundRows",
-    "search_rows",
     "CHANGES_KEPT",
     "DIFF_KINDS",
     "EXTENSIONS",
     "LONGEST_ALLOWED",
+    "LONGEST_SEARCH",
     "SPLIT_NAMES",
     "TARGETS",
     "Bar",
+    "Blocker",
     "ChangedRow",
     "Dataset",
     "DatasetVersion",
@@ -86,6 +86,7 @@ __all__ = [
     "Difference",
     "DifferentRow",
     "FoundRow",
+    "FoundRows",
     "ImportLimits",
     "LongRow",
     "MappingNeeded",
@@ -93,10 +94,10 @@ __all__ = [
     "Profile",
     "ReceivedUpload",
     "Receiver",
-    "RowsRefused",
     "Recipe",
     "RecipeField",
     "RecipeStep",
+    "RowsRefused",
     "Split",
     "SplitName",
     "SplitRows",
@@ -131,6 +132,7 @@ __all__ = [
     "keep_findings",
     "keep_profile",
     "last_profile",
+    "launch_blockers",
     "list_datasets",
     "make_files_again",
     "offsets_fit",
@@ -149,6 +151,7 @@ __all__ = [
     "read_tokens",
     "rename_dataset",
     "rows_key",
+    "search_rows",
     "sentences",
     "smallest_for",
     "split_of",

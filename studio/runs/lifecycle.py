@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from studio import datasets
 from studio.actors import Actor
 from studio.base_models import get_base_model
-from studio.datasets import DatasetVersion
+from studio.datasets import Blocker, DatasetVersion
 from studio.db import on_commit
 from studio.errors import InvalidInput, NotFound
 from studio.queue import Queue
@@ -42,6 +42,7 @@ def launch(
     if idempotency_key and (known := find_by_key(session, actor, idempotency_key)):
         return known
     version, spec = _checked(session, actor, spec)
+    _refuse_blockers(session, actor, version, spec, settings)
     base_model = get_base_model(spec.base_model.id, settings.models_root)
     if parent_run_id is not None:
         get_run(session, actor, parent_run_id)
@@ -209,6 +210,29 @@ def _checked(session: Session, actor: Actor, spec: RunSpec) -> tuple[DatasetVers
         sentence = str(error)[:1].upper() + str(error)[1:] + "."
         raise InvalidInput(sentence, fields={"data.dataset_version_id": sentence}) from error
     return version, spec
+
+
+def _refuse_blockers(
+    session: Session, actor: Actor, version: DatasetVersion, spec: RunSpec, settings: Settings
+) -> None:
+    for blocker in find_blockers(session, actor, version, spec, settings):
+        sentence = f"{blocker.sentence} It is mended on {blocker.page}."
+        raise InvalidInput(sentence, fields={"data.dataset_version_id": sentence})
+
+
+def find_blockers(
+    session: Session, actor: Actor, version: DatasetVersion, spec: RunSpec, settings: Settings
+) -> list[Blocker]:
+    """What of the data stands in the way of a run, as far as it was looked at."""
+    return datasets.launch_blockers(
+        session,
+        actor,
+        version,
+        base_model=spec.base_model.id,
+        train_on=spec.data.train_on,
+        max_length=spec.data.max_length_tokens,
+        cache=settings.cache_dir,
+    )
 
 
 def _check_mix(session: Session, actor: Actor, spec: RunSpec) -> None:
