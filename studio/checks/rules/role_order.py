@@ -1,8 +1,9 @@
 """Turns in an order that no chat template was made for."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from studio.checks.base import Check, Finding
+from studio.checks.base import Check, Context, Finding
 from studio.checks.seen import Seen, Turn
 
 
@@ -19,10 +20,19 @@ class RoleOrder(Check):
     advice = "Drop these rows, or put their turns into order."
     fixes = ("drop", "edit")
 
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._turns: Counter[str] = Counter()
+
     def look(self, seen: Seen) -> Iterator[Finding]:
         """Tell of the first turn that is out of order."""
+        self._turns.update([turn.role for turn in seen.turns])
         if "messages" in seen.row and (problem := _problem(seen.turns)):
             yield Finding(seen.number, problem)
+
+    def facts(self) -> dict[str, object]:
+        """Turns by role."""
+        return {"turns": dict(self._turns)}
 
 
 def _problem(turns: Sequence[Turn]) -> str:
