@@ -71,8 +71,7 @@ def _notes(facts: dict[str, Any], rows: int) -> list[str]:
     if duplicates := facts["duplicate_rows"]:
         word = "exact duplicate" if duplicates == 1 else "exact duplicates"
         notes.append(f"{duplicates:,} {word} ({_percent(duplicates, rows)})")
-    if left_out := facts.get("left_out"):
-        count = left_out["count"]
+    if count := facts.get("left_out", {}).get("count", 0):
         notes.append(f"{count:,} {'row' if count == 1 else 'rows'} with problems left out")
     if fields := facts.get("fields"):
         notes.append(f"kept beside the rows: {', '.join(fields)}")

@@ -87,7 +87,7 @@ class RowReader:
 
     def _more_facts(self, plan: Plan) -> dict[str, Any]:
         more: dict[str, Any] = {"fields": list(plan.fields.names)} if plan.fields is not None else {}
-        if self._leave_out:
+        if self._leave_out:  # also when nothing had to be: the files are made again by the same request
             more["left_out"] = {"count": self._problems.count, "problems": self._problems.first}
         return more
 
