@@ -12,12 +12,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from app.deps import CurrentServices
+from app.joining import FILE_FIELD, JoinedFiles
 from studio.datasets import ReceivedUpload, Receiver, Split
 from studio.errors import InvalidInput
 from studio.runs import errors_by_field
 from studio.settings import Settings
 
-FILE_FIELD = "file"
 # Rows typed into the form: they are a file whose kind is told by its first characters.
 PASTE_FIELD = "pasted"
 MAX_FIELDS = 40
@@ -64,7 +64,7 @@ class ReceivedForm:
 
 
 async def receive_upload(request: Request, settings: Settings) -> tuple[ReceivedUpload, dict[str, str]]:
-    """Receive `multipart/form-data` with one file in the field `file`.
+    """Receive `multipart/form-data` with a file in the field `file`, or several of one kind.
 
     Whoever takes the upload removes it; an upload that breaks off, falls silent or is refused leaves nothing.
     Raises InvalidInput, TooLarge, StorageFull, and ClientDisconnect when the sender goes.
@@ -119,16 +119,17 @@ class _Part:
     header_value: bytes = b""
     name: str = ""
     is_file: bool = False
+    is_named: bool = False
     is_pasted: bool = False
 
 
 class _Form:
-    """Collects small fields and writes the one file as the parser comes upon them."""
+    """Collects small fields and writes the files, joined to one, as the parser comes upon them."""
 
     def __init__(self, settings: Settings, cleanup: ExitStack) -> None:
         self._settings = settings
         self._cleanup = cleanup
-        self._receiver: Receiver | None = None
+        self._files = JoinedFiles(self._open)
         self._fields: dict[str, bytes] = {}
         self._part = _Part()
         self._has_pasted = False
@@ -151,10 +152,10 @@ class _Form:
         _closed(parser)
         if not self._ended:
             raise _unreadable()
-        if self._receiver is None:
+        if self._files.is_empty:
             raise InvalidInput(_NO_FILE, fields={FILE_FIELD: _NO_FILE})
         fields = {name: _text(name, value) for name, value in self._fields.items()}
-        return self._receiver.finish(), fields
+        return self._files.finish(), fields
 
     def _begin(self) -> None:
         self._part = _Part()
@@ -188,15 +189,16 @@ class _Form:
         if not file_name:
             # A browser sends an empty name when no file was chosen.
             return
-        if self._part.name != FILE_FIELD or self._receiver is not None:
-            sentence = _TWO_SOURCES if self._has_pasted else "Send one file at a time, in the field `file`."
+        if self._part.name != FILE_FIELD or self._has_pasted:
+            sentence = _TWO_SOURCES if self._has_pasted else "Send files in the field `file`."
             raise InvalidInput(sentence, fields={FILE_FIELD: sentence})
+        self._part.is_named = True
         # Browsers write a quote in a name as %22, and nothing else so.
-        self._open(file_name.decode("utf-8", "replace").replace("%22", '"'))
+        self._files.begin(file_name.decode("utf-8", "replace").replace("%22", '"'))
 
-    def _open(self, name: str) -> None:
+    def _open(self, name: str) -> Receiver:
         receiver = Receiver(self._settings.uploads_dir, name, self._settings.upload_limit_bytes)
-        self._receiver = self._cleanup.enter_context(receiver)
+        return self._cleanup.enter_context(receiver)
 
     def _paste(self, piece: bytes) -> None:
         """An empty field is none; the first characters of another one tell what it is."""
@@ -204,17 +206,16 @@ class _Form:
             piece = piece.lstrip()
             if not piece:
                 return
-            if self._receiver is not None:
+            if not self._files.is_empty:
                 raise InvalidInput(_TWO_SOURCES, fields={PASTE_FIELD: _TWO_SOURCES})
-            self._open(_pasted_name(piece))
+            self._files.begin(_pasted_name(piece))
             self._has_pasted = True
-        assert self._receiver is not None
-        self._receiver.write(piece)
+        self._files.write(piece)
 
     def _data(self, chunk: bytes, start: int, end: int) -> None:
         if self._part.is_file:
-            if self._receiver is not None:
-                self._receiver.write(chunk[start:end])
+            if self._part.is_named:
+                self._files.write(chunk[start:end])
             return
         if self._part.is_pasted:
             self._paste(chunk[start:end])

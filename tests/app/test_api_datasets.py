@@ -103,13 +103,13 @@ def test_a_wrong_field_is_named_and_leaves_nothing(
     [
         {"other": ("a.jsonl", ROWS)},
         {"file": ("", "")},
-        [("file", ("a.jsonl", ROWS)), ("file", ("b.jsonl", ROWS))],
+        [("file", ("a.jsonl", ROWS)), ("file", ("b.parquet", ROWS))],
         {"name": (None, "no file")},
         [("file", ("a.jsonl", ROWS)), *[(f"f{n}", (None, "x")) for n in range(50)]],
         [("file", ("a.jsonl", ROWS)), ("name", (None, "x" * 70_000))],
     ],
 )
-def test_a_form_that_is_not_one_file_is_refused(client: TestClient, web_settings: Settings, parts: Any) -> None:
+def test_a_form_without_a_file_that_can_be_read_is_refused(client: TestClient, web_settings: Settings, parts: Any) -> None:
     answer = client.post("/api/datasets", files=parts)
 
     assert answer.status_code == 422
