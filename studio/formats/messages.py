@@ -44,6 +44,8 @@ def _checked_message(message: Any, where: str, unused: Callable[[str], None]) ->
     if not isinstance(message, dict):
         raise RowProblem(f"{where} is {kind_of(message)}; it must be an object with role and content")
     role = message.get("role")
+    if len(message) == 2 and role in ROLES and isinstance(message.get("content"), str):
+        return {"role": role, "content": message["content"]}
     if role not in ROLES:
         raise RowProblem(f"{where}.role is {_found(message, 'role')}; {_ROLES_IN_WORDS}")
     clean = {"role": role, "content": message.get("content")} | _optional_keys(message, where)

@@ -6,7 +6,7 @@ Only what both readings agree on is taken here: the rows, the bytes and the refu
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -31,7 +31,7 @@ class _Unusual(Exception):
     """The row is for the strict reading."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadRows:
     """Canonical lines without their line feeds, the characters of their texts, and the roles of their turns.
 
@@ -42,6 +42,13 @@ class ReadRows:
     bare: list[bytes]
     characters: int
     spoken: list[str]
+
+    def __iadd__(self, more: "ReadRows") -> Self:
+        self.lines += more.lines
+        self.bare += more.bare
+        self.characters += more.characters
+        self.spoken += more.spoken
+        return self
 
 
 class QuickReader:
@@ -95,16 +102,17 @@ class QuickReader:
             row = orjson.loads(line)
             if type(row) is not dict or line.count(b'"') != orjson.dumps(row).count(b'"'):
                 return None
-            _check_values(row, limits.keys_per_object)
-            return self._canonical(row)
+            plain = not _has_floats(row, limits.keys_per_object)
+            return self._canonical(row, plain and not any(map(_is_json_text, row.values())))
         except (ValueError, TypeError, RowProblem, _Unusual):
             return None
 
-    def _canonical(self, row: Row) -> ReadRows | None:
+    def _canonical(self, row: Row, plain: bool) -> ReadRows | None:
+        """`plain` promises that there is no float, which Python and orjson do not always write alike."""
         canonical = self._plan.canonical(row, self._unused)
         if canonical_kind(canonical) != self._kind:
             return None
-        line = canonical_line(canonical, self._limits)[:-1] if _has_float(canonical) else orjson.dumps(canonical)
+        line = orjson.dumps(canonical) if plain else canonical_line(canonical, self._limits)[:-1]
         return None if len(line) > self._limits.string_characters else read_row(canonical, line)
 
 
@@ -119,34 +127,33 @@ def _has_named_marks(line: bytes) -> bool:
     return b"\\u00" in line and (_NUL in line or _QUOTE_BY_NUMBER in line)
 
 
-def _check_values(value: Any, keys: int) -> None:
+def _has_floats(value: Any, keys: int) -> bool:
     """Raise _Unusual for numbers and objects that the strict reading refuses; nesting was counted before."""
     kind = type(value)
     if kind is dict:
         if len(value) > keys:
             raise _Unusual
-        for item in value.values():
-            if type(item) is not str:
-                _check_values(item, keys)
-    elif kind is list:
-        for item in value:
-            if type(item) is not str:
-                _check_values(item, keys)
-    elif kind is float:
-        if not -_WHOLE_NUMBER_LIMIT < value < _WHOLE_NUMBER_LIMIT:
-            raise _Unusual
-    elif kind is int and value >= 2**63:
+        value = value.values()
+    elif kind is not list:
+        return _is_float(value, kind)
+    found = False
+    for item in value:
+        if type(item) is not str and _has_floats(item, keys):
+            found = True
+    return found
+
+
+def _is_float(value: Any, kind: type) -> bool:
+    if kind is float and not -_WHOLE_NUMBER_LIMIT < value < _WHOLE_NUMBER_LIMIT:
         raise _Unusual
-
-
-def _has_float(value: Any) -> bool:
-    """Python and orjson do not write all floats alike."""
-    kind = type(value)
-    if kind is dict:
-        return any(type(item) is not str and _has_float(item) for item in value.values())
-    if kind is list:
-        return any(type(item) is not str and _has_float(item) for item in value)
+    if kind is int and value >= 2**63:
+        raise _Unusual
     return kind is float
+
+
+def _is_json_text(value: Any) -> bool:
+    """A list or object that is written as text may hold floats of its own."""
+    return type(value) is str and value.lstrip()[:1] in ("[", "{")
 
 
 def _keys(objects: Iterable[dict[str, Any]]) -> list[str]:

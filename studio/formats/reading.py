@@ -112,16 +112,20 @@ class RowReader:
             self._keep(taken)
             return
         offset = block.offset
+        together = ReadRows([], [], 0, [])
         for line in block.lines:
-            self._read_line(line, offset, quick)
+            self._lines += 1
+            if quick and (taken := quick.read(line)):
+                self._begin_row(self._rows + 1)
+                together += taken
+            else:
+                self._keep(together)
+                together = ReadRows([], [], 0, [])
+                self._read_line(line, offset)
             offset += len(line) + 1
+        self._keep(together)
 
-    def _read_line(self, line: bytes, offset: int, quick: QuickReader | None) -> None:
-        self._lines += 1
-        if quick and (taken := quick.read(line)):
-            self._begin_row(self._rows + 1)
-            self._keep(taken)
-            return
+    def _read_line(self, line: bytes, offset: int) -> None:
         text = text_line(line, offset, self._limits)
         if text and not text.isspace():
             self._read_row(RawRow(self._rows + 1, self._lines, text))
@@ -151,6 +155,8 @@ class RowReader:
         self._keep(read_row(canonical, canonical_line(canonical, self._limits)[:-1]))
 
     def _keep(self, rows: ReadRows) -> None:
+        if not rows.lines:
+            return
         self._good_rows += len(rows.lines)
         if self._leave_out or not self._problems.count:
             self.files.write_all(rows.lines)

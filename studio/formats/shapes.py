@@ -142,7 +142,7 @@ def _sharegpt_row(row: Row, unused: Unused, read_json: ReadJson) -> Row:
     turns = parsed(row.get("conversations"), read_json)
     if not isinstance(turns, list):
         raise RowProblem(f"conversations is {kind_of(turns)}; it must be a list of turns")
-    messages = [_sharegpt_turn(turn, f"conversations[{index}]", unused) for index, turn in enumerate(turns)]
+    messages = [_sharegpt_turn(turn, index, unused) for index, turn in enumerate(turns)]
     if system := optional_string(row, "system"):
         messages.insert(0, {"role": "system", "content": system})
     messages = checked_messages(messages, "conversations", unused)
@@ -150,14 +150,16 @@ def _sharegpt_row(row: Row, unused: Unused, read_json: ReadJson) -> Row:
     return {"messages": messages} | tools_of(row, read_json)
 
 
-def _sharegpt_turn(turn: Any, where: str, unused: Unused) -> Any:
+def _sharegpt_turn(turn: Any, index: int, unused: Unused) -> Any:
     if not isinstance(turn, dict) or "from" not in turn:
         return turn
     speaker, value = turn["from"], turn.get("value")
     if not isinstance(speaker, str) or speaker.lower() not in _SPEAKERS:
-        raise RowProblem(f"{where}.from is {quoted(speaker)}; use human, gpt, system or tool")
+        raise RowProblem(f"conversations[{index}].from is {quoted(speaker)}; use human, gpt, system or tool")
     if not isinstance(value, str):
-        raise RowProblem(f"{where}.value is {kind_of(value)}; it must be a string")
+        raise RowProblem(f"conversations[{index}].value is {kind_of(value)}; it must be a string")
+    if len(turn) == 2:
+        return {"role": _SPEAKERS[speaker.lower()], "content": value}
     for key, left_out in turn.items():
         if key not in _TURN_KEYS and left_out is not None:
             unused(f"conversations[].{key}")
