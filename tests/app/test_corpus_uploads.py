@@ -4,7 +4,7 @@ A spread of the corpus runs always, all of it with `make faults`.
 """
 
 import hashlib
-import time
+import os
 from pathlib import Path
 
 import pytest
@@ -24,11 +24,16 @@ def web_settings(settings: Settings, empty_redis: str) -> Settings:
     return settings.model_copy(update={"redis_url": empty_redis, "upload_limit_bytes": 16 << 20})
 
 
+def processor_seconds() -> float:
+    """What this process and its ended children have used: other work on the machine does not count."""
+    return sum(os.times()[:4])
+
+
 def refuse(client: TestClient, file: BadFile) -> str:
     """Upload a bad file; what is wrong with the answer, or nothing."""
-    started = time.monotonic()
+    started = processor_seconds()
     answer = client.put("/api/datasets/upload", params={"filename": file.name}, content=file.content)
-    seconds = time.monotonic() - started
+    seconds = processor_seconds() - started
     if answer.status_code != file.status:
         return f"{file.label}: {answer.status_code} {answer.text[:200]}"
     error = answer.json()["error"]

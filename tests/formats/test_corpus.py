@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from studio.formats.check import check_file
-from studio.formats.kinds import UnreadableKind, file_kind
+from studio.formats.kinds import file_kind
 from studio.formats.limits import ImportLimits
+from studio.formats.problems import UnreadableKind
 from studio.formats.report import Report, Request
 from tests.formats.corpus import BadFile, GoodFile, bad_files, good_files
 
@@ -37,6 +38,10 @@ MARKS = [
 Read = Callable[[str, bytes], Report]
 
 
+def label_of(file: BadFile | GoodFile) -> str:
+    return file.label
+
+
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     """Check a file as an import does."""
@@ -57,7 +62,7 @@ def test_the_corpus_is_large_and_each_file_has_its_own_name() -> None:
     assert len({file.label for file in [*BAD, *GOOD]}) == len(BAD) + len(GOOD)
 
 
-@pytest.mark.parametrize("file", BAD, ids=lambda file: file.label)
+@pytest.mark.parametrize("file", BAD, ids=label_of)
 def test_a_bad_file_is_refused_with_place_and_reason(read: Read, file: BadFile) -> None:
     started = time.process_time()
 
@@ -69,7 +74,7 @@ def test_a_bad_file_is_refused_with_place_and_reason(read: Read, file: BadFile) 
     assert time.process_time() - started <= 2
 
 
-@pytest.mark.parametrize("file", GOOD, ids=lambda file: file.label)
+@pytest.mark.parametrize("file", GOOD, ids=label_of)
 def test_a_good_file_is_read_as_it_is_meant(read: Read, tmp_path: Path, file: GoodFile) -> None:
     report = read(file.name, file.content)
 
