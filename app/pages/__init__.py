@@ -19,12 +19,13 @@ from app.pages import (
     split,
     system,
     theme,
+    tokens,
     versions,
 )
 
 router = APIRouter(include_in_schema=False)
 # Fixed paths come before those with an id.
-_OF_DATASETS = (datasets, searching, checks, fixes, versions, row_editor, split, card)
+_OF_DATASETS = (datasets, searching, checks, fixes, versions, row_editor, split, tokens, card)
 for module in (home, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, system):
     router.include_router(module.router)
 
@@ -46,5 +47,6 @@ __all__ = [
     "split",
     "system",
     "theme",
+    "tokens",
     "versions",
 ]

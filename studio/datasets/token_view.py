@@ -27,6 +27,11 @@ class Token:
     is_special: bool
     ids: tuple[int, ...]
 
+    @property
+    def shown(self) -> str:
+        """The text with its white space made visible."""
+        return self.text.replace(" ", "·").replace("\t", "→\t").replace("\r", "␍").replace("\n", "↵\n") or "∅"
+
 
 @dataclass(frozen=True, slots=True)
 class TokenView:
