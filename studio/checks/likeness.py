@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cached_property
 
+from studio.checks.once import once
 from studio.checks.words import words_of
 
 JACCARD = 0.8
@@ -58,27 +58,27 @@ class Text:
         self.text = text
         self._find_rare = find_rare
 
-    @cached_property
+    @once
     def rare(self) -> frozenset[int]:
         """Passages that are its own."""
         return self._find_rare()
 
-    @cached_property
+    @once
     def words(self) -> list[str]:
         """All words in order."""
         return words_of(self.text)
 
-    @cached_property
+    @once
     def weighty(self) -> list[str]:
         """The words that say something."""
         return [word for word in self.words if word not in LIGHT]
 
-    @cached_property
+    @once
     def vocabulary(self) -> frozenset[str]:
         """Those, whatever their order."""
         return frozenset(self.weighty)
 
-    @cached_property
+    @once
     def grams(self) -> frozenset[str]:
         """All runs of five characters."""
         return frozenset(self.text[place : place + _GRAM] for place in range(len(self.text) - _GRAM + 1))

@@ -63,7 +63,7 @@ _OWN = (
     ),
     _own(
         "a password or key that is assigned",
-        "passw pwd secret api_key api-key apikey access_key access-key auth_token auth-token access_token access-token",
+        "passw pwd secret _key -key apikey _token -token",
         r"(?i)(?:passw(?:or)?d|pwd|secret|(?:api|access)[_-]?key|(?:auth|access)[_-]?token)[\w-]{0,20}[\"']?\s{0,3}[:=]\s{0,3}"
         r"[\"']?([\w\-+/.&!@#%^*~]{8,200}={0,2})(?![\w(\[])",
         "random",

@@ -2,16 +2,16 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
 import xxhash
 
+from studio.checks.once import once
+
 SPLITS = ("train", "validation", "test")
 _SPACES = re.compile(r"\s+")
-_NOT_TEXTS = frozenset({"tools", "fields"})
+_ROLES = {"prompt": "user", "rejected": "rejected"}
 
 
 class Turn(NamedTuple):
@@ -45,66 +45,72 @@ class Seen:
         """The split that it belongs to."""
         return SPLITS[self.split_code]
 
-    @cached_property
+    @once
     def turns(self) -> list[Turn]:
         """All its texts, in order."""
-        return list(_turns(self.row))
+        found: list[Turn] = []
+        for key, value in self.row.items():
+            if isinstance(value, str):
+                found.append(Turn(key, _ROLES.get(key, "assistant"), value))
+            elif isinstance(value, list) and key != "tools":
+                found += [_turn(key, index, message) for index, message in enumerate(value)]
+        return found
 
-    @cached_property
+    @once
     def has_answer(self) -> bool:
         """Whether somebody answers, other than in plain text."""
         return "text" not in self.row and self._last_answer is not None
 
-    @cached_property
+    @once
     def _last_answer(self) -> int | None:
         places = range(len(self.turns) - 1, -1, -1)
         return next((place for place in places if self.turns[place].role == "assistant"), None)
 
-    @cached_property
+    @once
     def answer(self) -> str:
         """What is learned last: the last assistant turn, the completion, the chosen answer, or the text."""
         last = self._last_answer
         return self.turns[last].said if last is not None else self.turns[-1].said if self.turns else ""
 
-    @cached_property
+    @once
     def question(self) -> str:
         """Everything before the last answer, with its roles; empty for plain text."""
         if "text" in self.row:
             return ""
         return "\n".join(f"{turn.role}: {turn.said}" for turn in self.turns[: self._last_answer])
 
-    @cached_property
+    @once
     def rejected(self) -> str:
         """The answer that a preference row refuses."""
         return "\n".join(turn.said for turn in self.turns if turn.role == "rejected")
 
-    @cached_property
+    @once
     def normal_question(self) -> str:
         """The question without what does not change its meaning."""
         return normalised(self.question)
 
-    @cached_property
+    @once
     def normal_answer(self) -> str:
         """The answer without what does not change its meaning."""
         return normalised(self.answer)
 
-    @cached_property
+    @once
     def normal_text(self) -> str:
         """The whole row, normalised."""
         texts = [self.normal_question, self.normal_answer]
         return "\n".join([*texts, normalised(self.rejected)] if "rejected" in self.row else texts)
 
-    @cached_property
+    @once
     def question_hash(self) -> int:
         """XXH3-64 of the normalised question."""
         return hashed(self.normal_question)
 
-    @cached_property
+    @once
     def answer_hash(self) -> int:
         """XXH3-64 of the normalised answer."""
         return hashed(self.normal_answer)
 
-    @cached_property
+    @once
     def text_hash(self) -> int:
         """XXH3-64 of the whole row, normalised."""
         return hashed(self.normal_text)
@@ -122,23 +128,8 @@ def normalised(text: str) -> str:
     return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
-def _turns(row: dict[str, Any]) -> Iterator[Turn]:
-    for key, value in row.items():
-        if key in _NOT_TEXTS:
-            continue
-        if isinstance(value, str):
-            yield Turn(key, _role(key), value)
-        elif isinstance(value, list):
-            yield from _messages(key, value)
-
-
-def _messages(key: str, messages: list[dict[str, Any]]) -> Iterator[Turn]:
-    for index, message in enumerate(messages):
-        calls = message.get("tool_calls")
-        role = "rejected" if key == "rejected" else message["role"]
-        said = message.get("content") or ""
-        yield Turn(f"{key}[{index}].content", role, said, orjson.dumps(calls).decode() if calls else "")
-
-
-def _role(key: str) -> str:
-    return {"prompt": "user", "rejected": "rejected"}.get(key, "assistant")
+def _turn(key: str, index: int, message: dict[str, Any]) -> Turn:
+    calls = message.get("tool_calls")
+    role = "rejected" if key == "rejected" else message["role"]
+    where = f"{key}[{index}].content"
+    return Turn(where, role, message.get("content") or "", orjson.dumps(calls).decode() if calls else "")

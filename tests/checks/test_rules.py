@@ -153,3 +153,4 @@ def test_few_rows_are_told_once(count: int, told: list[str]) -> None:
     found = find("too_few_rows", [pair(f"{number}", "x") for number in range(count)])
 
     assert [finding.detail for finding in found] == told
+    assert all(finding.row == count for finding in found)

@@ -9,7 +9,7 @@ from studio.checks.languages import language_of
 from studio.checks.seen import Seen
 
 _FEW = 0.2
-_LOOKED_AT = 600
+_LOOKED_AT = 400
 _LEAST_ROWS = 20
 
 
@@ -34,8 +34,8 @@ class MixedLanguages(Check):
         """Remember its language."""
         language = language_of(seen.normal_answer)
         if not language:
-            asked = [turn.text[:_LOOKED_AT] for turn in seen.turns if turn.role == "user"]
-            language = language_of(" ".join(asked).lower())
+            # The end of it, since a system turn stands first.
+            language = language_of(seen.normal_question[-_LOOKED_AT:])
         if language not in self._names:
             self._names.append(language)
         self._languages.append(self._names.index(language))

@@ -7,14 +7,18 @@ from studio.checks.base import Check, Finding
 from studio.checks.seen import Seen
 
 _LOOKED_AT = 300
-_REFUSAL = re.compile(
-    r"^\W*(?:i(?:'?m| am) sorry,? but|sorry,? (?:but )?i (?:can'?t|cannot)|(?:i|my) apologi(?:[sz]e|es),? but i|"
+_BEGINS = re.compile(
+    r"\W*(?:i(?:'?m| am) sorry,? but|sorry,? (?:but )?i (?:can'?t|cannot)|(?:i|my) apologi(?:[sz]e|es),? but i|"
     r"i(?: can'?t| cannot| am unable to|'m unable to| am not able to|'m not able to| won'?t) "
     r"(?:help|assist|provide|answer|fulfil|comply|do that|generate|create|write)|"
-    r"as an? (?:ai|artificial intelligence|(?:large )?language model)(?: (?:language )?model| assistant)?,? i\b)|"
+    r"as an? (?:ai|artificial intelligence|(?:large )?language model)(?: (?:language )?model| assistant)?,? i\b)"
+)
+_HOLDS = re.compile(
     r"\bas an ai (?:language )?model\b|\bi(?: do not|'?m not able to| don'?t) have (?:personal (?:opinions|feelings)|"
     r"access to real-time)\b"
 )
+# Searching for plain strings is ten times faster, and hardly any answer has one.
+_MARKS_OF_HOLDS = ("as an ai", "have personal", "real-time")
 _LOW_VALUE = frozenset(
     {
         "i don't know",
@@ -59,5 +63,11 @@ class Refusals(Check):
         answer = seen.normal_answer[:_LOOKED_AT].replace("’", "'")
         if answer.strip(" .!") in _LOW_VALUE or answer in _LOW_VALUE:
             yield Finding(seen.number, f'the answer is "{seen.answer.strip()[:40]}"')
-        elif found := _REFUSAL.search(answer):
+        elif found := _refusal_in(answer):
             yield Finding(seen.number, f'the answer says "{found.group().strip()[:60]}"')
+
+
+def _refusal_in(answer: str) -> re.Match[str] | None:
+    if found := _BEGINS.match(answer):
+        return found
+    return _HOLDS.search(answer) if any(mark in answer for mark in _MARKS_OF_HOLDS) else None

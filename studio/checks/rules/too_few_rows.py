@@ -26,9 +26,9 @@ class TooFewRows(Check):
         return ()
 
     def finish(self) -> Iterator[Finding]:
-        """Tell once."""
+        """Tell once, of the last row."""
         count = self.context.row_count
         if count < _FIRST_RUN:
             what = "a smoke test" if count >= _SMOKE_TEST else "little more than a try"
             rows = "1 row is" if count == 1 else f"{count:,} rows are"
-            yield Finding(0, f"{rows} enough for {what}")
+            yield Finding(count, f"{rows} enough for {what}")
