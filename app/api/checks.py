@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from app.api.models import Out
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath
+from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, VersionNumber
 from studio import chores, datasets
 from studio.chores import Chore
 from studio.errors import NotFound
@@ -37,7 +37,7 @@ class CheckOut(Out):
 
 
 class CheckupOut(Out):
-    """A checkup of the newest version; `checks` is empty until it is done."""
+    """A checkup of a version; `checks` is empty until it is done."""
 
     id: str
     status: Literal["queued", "running", "done", "failed", "cancelled"]
@@ -57,23 +57,33 @@ class FindingsOut(Out):
 
 
 @router.get("", summary="Show the checks")
-def show_checks(dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> CheckupOut:
-    """The newest checkup; 404 while none was asked for."""
-    version = datasets.get_dataset(session, actor, dataset_id).latest
+def show_checks(
+    dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, number: VersionNumber = None
+) -> CheckupOut:
+    """The newest checkup of a version; 404 while none was asked for."""
+    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     return _out(_asked(datasets.checkup_of(session, actor, version)))
 
 
 @router.post("", status_code=202, summary="Check a dataset")
-def check(dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices) -> CheckupOut:
-    """Check the newest version, again if it was; one that is going on is shown instead."""
-    version = datasets.get_dataset(session, actor, dataset_id).latest
+def check(
+    dataset_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    services: CurrentServices,
+    number: VersionNumber = None,
+) -> CheckupOut:
+    """Check a version, again if it was; one that is going on is shown instead."""
+    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     return _out(datasets.ask_checkup(session, actor, version, queue=services.queue, again=True))
 
 
 @router.delete("", summary="Stop checking")
-def stop(dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> CheckupOut:
+def stop(
+    dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, number: VersionNumber = None
+) -> CheckupOut:
     """Stop the checkup; one that is over stays as it is."""
-    version = datasets.get_dataset(session, actor, dataset_id).latest
+    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     return _out(chores.cancel(session, actor, _asked(datasets.checkup_of(session, actor, version)).id))
 
 
@@ -86,9 +96,10 @@ def show_findings(
     services: CurrentServices,
     start: Annotated[int, Query(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    number: VersionNumber = None,
 ) -> FindingsOut:
     """Findings from the `start`-th (from 0), in the order of the rows; 404 when they are not kept any more."""
-    version = datasets.get_dataset(session, actor, dataset_id).latest
+    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     checkup = _out(_asked(datasets.checkup_of(session, actor, version)))
     known = next((check for check in checkup.checks if check.name == check_name), None)
     if known is None:

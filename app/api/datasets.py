@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from app.api.models import Out, Page, RenameIn, page_of
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit
+from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit, VersionNumber
 from app.uploads import ReceivedForm, UploadedBody, UploadedForm
 from studio import datasets
 from studio.datasets import SplitName
@@ -143,9 +143,10 @@ def show_rows(
     split: SplitName | None = None,
     start: Annotated[int, Query(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    number: VersionNumber = None,
 ) -> RowsOut:
-    """Rows of the newest version from the `start`-th (from 0) of the file, or of one split of it."""
-    version = datasets.get_dataset(session, actor, dataset_id).latest
+    """Rows of a version from the `start`-th (from 0) of the file, or of one split of it."""
+    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     rows = datasets.read_rows(version, storage=services.storage, start=start, limit=limit, split=split)
     count = datasets.version_split_sizes(version)[split] if split else version.row_count
     return RowsOut(rows=[RowOut.model_validate(row) for row in rows], row_count=count)

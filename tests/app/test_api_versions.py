@@ -59,6 +59,20 @@ def test_an_older_version_is_used_again_and_compared(client: TestClient, cpu_wor
     assert [(row["before"], row["after"]["number"]) for row in diff["rows"]] == [(None, 41), (None, 42)]
 
 
+def test_rows_and_checks_of_an_older_version_are_read_by_its_number(
+    client: TestClient, cpu_worker: ChoreSlot, dataset: str
+) -> None:
+    mend(client, cpu_worker, dataset, recipe=DUPLICATES, publish=True)
+
+    assert client.get(f"{dataset}/rows").json()["row_count"] == 42
+    assert client.get(f"{dataset}/rows?version=1").json()["row_count"] == 48
+    for number, count in ((1, 6), (2, 0)):
+        checks = client.get(f"{dataset}/checks?version={number}").json()["checks"]
+        assert {check["name"]: check["count"] for check in checks}["exact_duplicates"] == count
+    assert len(client.get(f"{dataset}/checks/exact_duplicates/rows?version=1").json()["findings"]) == 6
+    assert client.get(f"{dataset}/rows?version=3").status_code == 404
+
+
 @pytest.mark.parametrize(
     "wanted",
     [

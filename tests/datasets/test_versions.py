@@ -1,7 +1,9 @@
 """Recipes become versions: immutable, with parent, recipe and an inherited split; undoing chooses an older one."""
 
+import dataclasses
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -274,3 +276,26 @@ def test_what_was_found_in_a_deleted_dataset_is_swept_from_the_cache(
     house.sweep(settings, bench.session_factory, storage, spared_seconds=0)
 
     assert [path for path in kept if path.exists()] == []
+
+
+def test_two_workers_make_two_versions_of_two_recipes_at_once(
+    bench: Bench, dataset: Dataset, session_factory: SessionFactory
+) -> None:
+    for number in range(1, 7):
+        recipe = read_recipe([{"do": "drop_rows", "rows": [number]}])
+        with transaction(session_factory) as session:
+            datasets.ask_mending(
+                session, LOCAL_ACTOR, dataset.latest, recipe,
+                queue=SilentQueue(), publish=True, cache=bench.settings.cache_dir,
+            )  # fmt: skip
+
+    slots = [ChoreSlot(dataclasses.replace(bench, owner=owner), DOERS) for owner in ("cpu", "cpu2")]
+    threads = [threading.Thread(target=slot.drain) for slot in slots]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    versions = show(bench, dataset).versions
+    assert [version.number for version in versions] == list(range(1, 8))
+    assert sorted(version.recipe[0]["rows"][0] for version in versions[1:]) == list(range(1, 7))
