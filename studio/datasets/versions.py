@@ -179,6 +179,9 @@ def _made(
     split = Split.model_validate(parent.split | {"codes_sha256": codes, "sizes": result["sizes"]})
     inherited = {name: getattr(parent, name) for name in SHARED}
     found = {name: result[name] for name in ("shape", "canonical", "sha256", "size_bytes", "row_count", "facts")}
+    # Fixes change texts and leave rows out; what stands beside the texts stays.
+    beside = {"fields": parent.facts["fields"]} if "fields" in parent.facts else {}
+    found["facts"] = found["facts"] | beside
     own = {"split": split.model_dump(mode="json"), "split_sha256": codes, "origins_sha256": result["origins_sha256"]}
     made = {"dataset_id": parent.dataset_id, "owner_id": parent.owner_id, "parent_id": parent.id, "number": number}
     return DatasetVersion(**(inherited | found | own | made), recipe=recipe)

@@ -55,7 +55,6 @@ _NAMES = (
     "a.jsonl\u0000",
     "x" * 5000,
     ".jsonl.",
-    "a.JSONL ",
 )
 _ENCODINGS = (
     "utf-16",
