@@ -8,7 +8,8 @@ from collections import Counter
 
 _LOOKED_AT_CHARACTERS, _LOOKED_AT_WORDS = 400, 50
 _LEAST_HITS = 3
-_LEAST_LETTERS = 12
+# Four signs of Chinese say as much as a sentence's words.
+_LEAST_SIGNS = 4
 # The words that a page of each language has most, those that two languages share left to both.
 _FREQUENT = {
     "English": "the of and to in is that it for was with as be on not this are by have from you or which an they what",
@@ -73,11 +74,13 @@ def _sets_by_word() -> dict[str, tuple[int, ...]]:
 
 
 def _script_of(text: str) -> str:
-    letters = [ord(letter) for letter in text if letter.isalpha()]
-    # Signs of these scripts say more than letters do.
-    least = max(len(letters) / 4, _LEAST_LETTERS / 3)
+    # Beyond the Latin letters with accents; most texts have none, and are done here.
+    foreign = [ord(letter) for letter in text if letter > "\u024f" and letter.isalpha()]
+    least = max(sum(map(str.isalpha, text)) / 4, _LEAST_SIGNS) if foreign else 0
+    if len(foreign) < least / 2 or not foreign:
+        return ""
     for name, first, last in _SCRIPTS:
-        share = sum(1 for letter in letters if first <= letter <= last)
+        share = sum(1 for letter in foreign if first <= letter <= last)
         # Japanese is recognised by its syllables, of which there are fewer than Chinese signs.
         if share and share >= (least / 2 if name == "Japanese" else least):
             return name

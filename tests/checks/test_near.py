@@ -7,8 +7,9 @@ import pytest
 
 from studio.checks import sketches
 from studio.checks.likeness import one_slip_apart
+from studio.checks.rules import _near
 from studio.checks.words import hashed_words, words_of
-from tests.checks.looking import Row, chat, find, pair, written
+from tests.checks.looking import Row, chat, find, pair, run, written
 from tests.checks.sentences import answer_and_question, story
 
 STORY = (
@@ -131,6 +132,18 @@ def test_without_rensa_copies_that_differ_in_punctuation_are_found(
     rows = among_others(chat(STORY, "Yes."), chat(f"Hi! {STORY}", "yes"))
 
     assert near(tmp_path, "duplicates", rows) == [(2, 1)]
+
+
+def test_of_very_many_rows_the_first_are_compared_and_the_facts_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_near, "ROWS_LOOKED_AT", 150)
+    rows = [*among_others(chat(STORY, "Yes."), chat(f"Hi! {STORY}", "Yes.")), chat(f"Hello, {STORY}", "Yes.")]
+
+    check, found = run("near_duplicates", rows, path=written(tmp_path, rows))
+
+    assert [finding.row for finding in found] == [2]
+    assert check.facts() == {"rows_compared": 150, "rows": 203, "by_sketches": True}
 
 
 @pytest.mark.parametrize(

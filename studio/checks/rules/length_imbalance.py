@@ -29,7 +29,7 @@ class LengthImbalance(Check):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._lengths, self._codes = array("L"), bytearray()
+        self._lengths, self._codes = array("I"), bytearray()
 
     def look(self, seen: Seen) -> Iterable[Finding]:
         """Remember how long it is."""

@@ -14,7 +14,7 @@ class Secrets(Check):
 
     name = "secrets"
     title = "Secrets"
-    severity = "blocker"
+    severity = "warning"
     explanation = (
         "These rows hold what looks like a key, a token or a password. A model can repeat what it was trained on to "
         "anybody who asks, and nobody can take it out of the weights again."
