@@ -18,10 +18,12 @@ _LABELS: Mapping[str, str] = {
     "cap_length": "Cap the length",
     "rebalance": "Rebalance",
 }
-_AMOUNTS: Mapping[str, tuple[str, str, int]] = {
-    "cap_length": ("characters", "Characters at most", 2000),
-    "rebalance": ("most", "Rows of each answer at most", 200),
+_AMOUNTS: Mapping[str, tuple[str, str]] = {
+    "cap_length": ("characters", "Characters at most"),
+    "rebalance": ("most", "Rows of each answer at most"),
 }
+# The check calls labels unbalanced from this ratio on, and answers long from this length on.
+_RATIO, _CHARACTERS = 20, 2000
 _TICKED, _FIX, _AMOUNT = "mend.", "fix.", "amount."
 
 
@@ -55,7 +57,9 @@ class Mendable:
 
 def mendables(found: list[dict[str, Any]]) -> list[Mendable]:
     """The checks that offer a fix by rule; rows that only a person can mend are edited one by one."""
-    offered = [Mendable(check, [_fix(name) for name in check["fixes"] if name in _LABELS]) for check in found]
+    offered = [
+        Mendable(check, [_fix(name, check["facts"]) for name in check["fixes"] if name in _LABELS]) for check in found
+    ]
     return [one for one in offered if one.fixes]
 
 
@@ -71,15 +75,22 @@ def recipe_of(form: Mapping[str, str]) -> Recipe:
     return datasets.read_recipe([_step(check, fix, form.get(f"{_AMOUNT}{check}", "")) for check, fix in known])
 
 
-def _fix(name: str) -> Fix:
-    _, amount, default = _AMOUNTS.get(name, ("", "", 0))
-    return Fix(name, _LABELS[name], amount, default)
+def _fix(name: str, facts: Mapping[str, Any]) -> Fix:
+    _, amount = _AMOUNTS.get(name, ("", ""))
+    return Fix(name, _LABELS[name], amount, _proposed(name, facts))
+
+
+def _proposed(name: str, facts: Mapping[str, Any]) -> int:
+    """The gentlest number that the check would be content with."""
+    if name == "rebalance":
+        return _RATIO * min(facts.get("labels", {}).values(), default=10)
+    return max(_CHARACTERS, int(facts.get("answer_characters", {}).get("p95", 0)))
 
 
 def _step(check: str, fix: str, amount: str) -> dict[str, Any]:
     if fix not in _AMOUNTS:
         return {"do": fix, "check": check}
-    name, label, _ = _AMOUNTS[fix]
+    name, label = _AMOUNTS[fix]
     if not amount.strip().isdecimal():
         raise InvalidInput(f"{label}: give a whole number.")
     return {"do": fix, name: int(amount)}

@@ -131,3 +131,21 @@ def test_a_try_can_be_stopped_and_its_cleared_list_is_made_again(
 
     assert len({preview, again, third}) == 3
     assert "Row 41" in words(client.get(third).text)
+
+
+def test_a_number_is_proposed_and_can_be_another_one(client: TestClient, cpu_worker: ChoreSlot) -> None:
+    labels = [(f"Ticket {n}, please sort it in", "rare" if n % 60 == 0 else "usual") for n in range(180)]
+    page = upload(client, cpu_worker, labels)
+
+    checks = client.get(f"{page}/checks").text
+    form = {"mend.label_imbalance": "on", "fix.label_imbalance": "rebalance", "amount.label_imbalance": "30"}
+    preview = post(client, f"{page}/mendings", form)
+    cpu_worker.drain()
+
+    # Twenty rows of the usual label for each of the three rare ones.
+    assert 'name="amount.label_imbalance" value="60"' in checks
+    assert 'name="mend.label_imbalance" value="on" >' in checks
+    shown = words(client.get(preview).text)
+    assert "Keep at most 30 rows of each answer to train on (seed 17)" in shown
+    train = int(shown.split(" are left: ")[1].split(" train")[0])
+    assert 30 <= train <= 33
