@@ -25,6 +25,7 @@ _AMOUNTS: Mapping[str, tuple[str, str]] = {
 # The check calls labels unbalanced from this ratio on, and answers long from this length on.
 _RATIO, _CHARACTERS = 20, 2000
 _TICKED, _FIX, _AMOUNT = "mend.", "fix.", "amount."
+_USE_CHOSEN = "use_chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ def mendables(found: list[dict[str, Any]]) -> list[Mendable]:
 
 def recipe_of(form: Mapping[str, str]) -> Recipe:
     """The steps of the ticked checks; raises InvalidInput when none is ticked or a number is missing."""
+    if form.get(_USE_CHOSEN):
+        return datasets.read_recipe([{"do": _USE_CHOSEN}])
     ticked = [name.removeprefix(_TICKED) for name in form if name.startswith(_TICKED)]
     wanted = [(check, form.get(f"{_FIX}{check}", "")) for check in ticked]
     known = [(check, fix) for check, fix in wanted if fix in _LABELS]

@@ -1,5 +1,6 @@
 """Fixes on the page of checks: a checklist, a preview of what would change, and the version that it makes."""
 
+import json
 import shutil
 
 import pytest
@@ -131,6 +132,23 @@ def test_a_try_can_be_stopped_and_its_cleared_list_is_made_again(
 
     assert len({preview, again, third}) == 3
     assert "Row 41" in words(client.get(third).text)
+
+
+def test_preference_rows_become_rows_that_can_be_trained_on(client: TestClient, cpu_worker: ChoreSlot) -> None:
+    lines = [{"prompt": f"Say {n}", "chosen": f"It is {n}", "rejected": "No"} for n in range(20)]
+    content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    page = client.post("/datasets", files={"file": ("p.jsonl", content)}, follow_redirects=False).headers["location"]
+    cpu_worker.drain()
+    assert "Keep the chosen answers" in client.get(page).text
+
+    preview = post(client, f"{page}/mendings", {"use_chosen": "on"})
+    cpu_worker.drain()
+    post(client, f"{preview}/version")
+    cpu_worker.drain()
+
+    made = client.get(f"/api{page}/rows?limit=1").json()["rows"][0]
+    assert made["row"] == {"prompt": "Say 0", "completion": "It is 0"}
+    assert "Keep the chosen answers" not in client.get(page).text
 
 
 def test_a_number_is_proposed_and_can_be_another_one(client: TestClient, cpu_worker: ChoreSlot) -> None:
