@@ -1,6 +1,6 @@
 """Versions of a dataset over JSON: list them, compare two, use an older one again."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,9 +15,10 @@ router = APIRouter(prefix="/datasets/{dataset_id}", tags=["datasets"])
 
 
 class MendedVersionOut(VersionOut):
-    """A version with where it comes from: the number of its parent and the steps in words; none for an upload."""
+    """A version with where it comes from: the number of its parent, and the steps as data and in words."""
 
     parent: int | None
+    recipe: list[dict[str, Any]]
     sentences: list[str]
 
 
@@ -91,4 +92,5 @@ def _row(row: NumberedRow | None) -> RowOut | None:
 def _out(version: DatasetVersion, numbers: dict[str, int]) -> MendedVersionOut:
     plain = VersionOut.model_validate(version).model_dump()
     parent = numbers.get(version.parent_id) if version.parent_id else None
-    return MendedVersionOut(**plain, parent=parent, sentences=datasets.sentences(version.recipe))
+    sentences = datasets.sentences(version.recipe)
+    return MendedVersionOut(**plain, parent=parent, recipe=version.recipe, sentences=sentences)

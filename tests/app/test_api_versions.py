@@ -44,7 +44,8 @@ def test_a_recipe_is_tried_and_then_makes_a_version(client: TestClient, cpu_work
     newest, oldest = client.get(f"{dataset}/versions").json()
     assert (newest["number"], newest["parent"], newest["sentences"]) == (2, 1, [sentence])
     assert newest["split"]["sizes"] == list(tried["split_sizes"].values())
-    assert (oldest["parent"], oldest["sentences"]) == (None, [])
+    assert newest["recipe"] == DUPLICATES
+    assert (oldest["parent"], oldest["recipe"], oldest["sentences"]) == (None, [], [])
     assert "sizes" not in oldest["split"]
 
 
