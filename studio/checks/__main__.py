@@ -1,19 +1,15 @@
 """The child that checks: `python -m studio.checks FOLDER`."""
 
 import gc
-import os
 import sys
 from pathlib import Path
 
+from studio.checks.run import check_rows
 from studio.chores.child import end_with_parent, run_child
 
 
 def main(folder: Path) -> int:
-    """Check the rows that the request in `folder` names; numpy is loaded after its threads are bounded."""
-    # Each thread of OpenBLAS reserves address space, of which the child may take 2 GiB; nothing here needs them.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from studio.checks.run import check_rows
-
+    """Check the rows that the request in `folder` names."""
     # No row is part of a cycle of objects; looking for cycles would take a tenth of the time.
     gc.disable()
     return run_child(check_rows, folder)

@@ -12,6 +12,7 @@ from studio.checks import run
 from studio.checks.run import check_rows
 from studio.chores.child import Progress
 from tests.checks.looking import Row, chat, written
+from tests.checks.planted import plant
 
 
 def request_for(folder: Path, rows: list[Row]) -> dict[str, Any]:
@@ -71,9 +72,9 @@ def test_health_counts_the_checks_that_found_something(tmp_path: Path) -> None:
     assert health == {"blocker": 0, "warning": 1, "note": 2}  # contradictions; white space, few rows
 
 
-def test_the_child_leaves_a_report_that_is_json_and_holds_no_row(tmp_path: Path) -> None:
-    rows = [chat("The lighthouse keeper asks", "a quite particular thing")] * 2
-    request = request_for(tmp_path, rows) | {"memory_bytes": 2 << 30, "cpu_seconds": 60}
+def test_the_child_needs_little_address_space_and_its_report_holds_no_row(tmp_path: Path) -> None:
+    rows = [chat("The lighthouse keeper asks", "a quite particular thing")] * 2 + plant(count=500).rows
+    request = request_for(tmp_path, rows) | {"memory_bytes": 800 << 20, "cpu_seconds": 60}
     (tmp_path / "request.json").write_text(json.dumps(request), encoding="utf-8")
 
     command = [sys.executable, "-m", "studio.checks", str(tmp_path)]
@@ -85,4 +86,4 @@ def test_the_child_leaves_a_report_that_is_json_and_holds_no_row(tmp_path: Path)
     report = json.loads(text)
     assert "lighthouse" not in text
     assert report["problem"] == ""
-    assert {found["name"]: found["count"] for found in report["result"]["checks"]}["exact_duplicates"] == 1
+    assert {found["name"]: found["count"] for found in report["result"]["checks"]}["near_duplicates"] > 0
