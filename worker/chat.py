@@ -79,7 +79,7 @@ class Chat:
         text = render(messages)
         if not turns:
             return Rendered(number, text, (), literals)
-        spans = [_answer_span(render, text, messages, index) for index in turns]
+        spans = [self._answer_span(render, text, messages, index) for index in turns]
         answers = tuple(span for span in spans if span)
         only_last = len(answers) < len(spans)
         if only_last:
@@ -97,6 +97,27 @@ class Chat:
         """Render a conversation that waits for an answer."""
         messages, tools, literals = self.shielded(messages, tools)
         return Rendered(number, self.renderer(number, tools)(messages, True), (), literals)
+
+    def _answer_span(self, render: Callable[..., str], text: str, messages: list[Message], index: int) -> Span | None:
+        """The characters of one assistant turn with its end mark, or None if the template does not keep prefixes."""
+        closed = text if index == len(messages) - 1 else render(messages[: index + 1])
+        end = self._end_of_turn(closed)
+        if text[:end] != closed[:end]:
+            return None
+        if index == 0:
+            content = (messages[0].get("content") or "").strip()
+            return _span(max(0, closed.find(content)), end, closed)
+        opened = render(messages[:index], True)
+        start = _common_start(opened, closed)
+        if start < len(opened) and not closed.startswith(render(messages[:index]).rstrip()):
+            return None
+        return _span(start, end, closed)
+
+    def _end_of_turn(self, closed: str) -> int:
+        """Where the last turn ends; some templates (Phi's) write one end of text more, after the whole conversation."""
+        closed = closed.rstrip()
+        before = closed.removesuffix(str(self._tokenizer.eos_token or "")).rstrip()
+        return len(before) if before.endswith(self._special) else len(closed)
 
     def finished(self, row: Rendered) -> Rendered:
         """Without a mark after the last answer the model would never learn to stop: add the end of text there."""
@@ -200,20 +221,9 @@ def adds_bos(tokenizer: PreTrainedTokenizerBase) -> bool:
     return bool(ids) and tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id
 
 
-def _answer_span(render: Callable[..., str], text: str, messages: list[Message], index: int) -> Span | None:
-    """The characters of one assistant turn up to its end mark, or None if the template does not keep prefixes."""
-    closed = text if index == len(messages) - 1 else render(messages[: index + 1])
-    end = len(closed.rstrip())
-    if text[:end] != closed[:end]:
-        return None
-    if index == 0:
-        content = (messages[0].get("content") or "").strip()
-        return (max(0, closed.find(content)), end)
-    opened = render(messages[:index], True)
-    start = _common_start(opened, closed)
-    if start < len(opened) and not closed.startswith(render(messages[:index]).rstrip()):
-        return None
-    return (start, end)
+def _span(start: int, end: int, closed: str) -> Span:
+    """Of an empty answer its end mark is all that there is."""
+    return (start, end if end > start else len(closed.rstrip()))
 
 
 def _common_start(one: str, other: str) -> int:
