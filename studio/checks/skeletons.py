@@ -1,5 +1,6 @@
 """Skeletons of texts: the words that say something, in order, as one number; and texts that differ in one such word."""
 
+from array import array
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,16 +14,19 @@ _LEAST_WORDS = 4
 _SHORT_WORDS = 16
 # More texts with one gap in common are made from a template, and the gap is its slot.
 _SHARE_A_GAP = 6
+_KEY = np.uint64(0xFFFFFFFF_00000000)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _LIGHT_HASHES = np.sort(hashed_words([" ".join(sorted(LIGHT))])[0])
 
 
 class Gaps:
-    """For each short text one number for each word: the text with a gap in its place."""
+    """For each short text one number for each word: half a hash of the text with a gap in its place, half the place.
+
+    Eight bytes a word. A few thousand texts of a million share half a hash by chance; they are compared for nothing.
+    """
 
     def __init__(self) -> None:
-        self._keys: list[Numbers] = []
-        self._places: list[Places] = []
+        self._gaps = array("Q")
 
     def add(self, words: Numbers, owners: Places, places: Places) -> Numbers:
         """The skeletons of the texts at `places`; 0 where the words are too few. `owners` index into `places`."""
@@ -36,23 +40,23 @@ class Gaps:
         skeletons: Numbers = sums[starts + sizes] - sums[starts]
         short = (sizes >= _LEAST_WORDS) & (sizes <= _SHORT_WORDS)
         gaps = short[owners]
-        self._keys.append(_mixed((skeletons[owners] - mixed + at)[gaps]))
-        self._places.append(places[owners[gaps]].astype(np.int32))
+        keys = _mixed((skeletons[owners] - mixed + at)[gaps])
+        self._gaps.frombytes(((keys & _KEY) | places[owners[gaps]].astype(np.uint64)).tobytes())
         skeletons[sizes < _LEAST_WORDS] = 0
         return skeletons
 
     def likely_pairs(self) -> Iterator[tuple[int, int]]:
         """Places of texts that differ in one word, which few other texts fill differently."""
-        keys = np.concatenate(self._keys) if self._keys else np.empty(0, np.uint64)
-        places = np.concatenate(self._places) if self._places else np.empty(0, np.int32)
-        self._keys, self._places = [], []
-        order = np.argsort(keys, kind="stable")
-        keys, places = keys[order], places[order]
-        starts = np.flatnonzero(np.concatenate([keys[:1] == keys[:1], keys[1:] != keys[:-1]]))
-        sizes = np.diff(np.append(starts, len(keys)))
-        few = (sizes > 1) & (sizes <= _SHARE_A_GAP)
-        for start, size in zip(starts[few].tolist(), sizes[few].tolist(), strict=True):
-            first, *others = places[start : start + size].tolist()
+        held, self._gaps = self._gaps, array("Q")
+        if not held:
+            return
+        gaps = np.frombuffer(held, np.uint64)
+        gaps.sort()
+        # Where the next one has the same gap; several of them in a row are one group.
+        equal = np.flatnonzero((gaps[1:] ^ gaps[:-1]) <= ~_KEY)
+        groups = np.split(equal, np.flatnonzero(np.diff(equal) > 1) + 1)
+        for start, size in ((int(group[0]), len(group) + 1) for group in groups if 0 < len(group) < _SHARE_A_GAP):
+            first, *others = (gaps[start : start + size] & ~_KEY).tolist()
             yield from ((first, other) for other in others)
 
 

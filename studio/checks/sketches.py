@@ -25,6 +25,8 @@ _NEIGHBOURS = 8
 # Slots of 64 that a pair must share, by how many shingles the longer text has: one word that differs costs three.
 _LEAST_SHARED = np.array([26] * 10 + [22] * 30 + [28], np.uint8)
 _PER_TEXT = 12
+# Pairs that are made objects at a time.
+_CHUNK = 1 << 16
 Pairs = npt.NDArray[np.int64]
 
 
@@ -62,17 +64,21 @@ class Sketches:
         best = self._best(first, second, np.argsort(-shared.astype(np.int16), kind="stable"))
         # In the order of the first text, which is then read once.
         best = best[np.lexsort((second[best], first[best]))]
-        yield from zip(self._places[first[best]].tolist(), self._places[second[best]].tolist(), strict=True)
+        for start in range(0, len(best), _CHUNK):
+            part = best[start : start + _CHUNK]
+            yield from zip(self._places[first[part]].tolist(), self._places[second[part]].tolist(), strict=True)
 
     def _best(self, first: Places, second: Places, order: Places) -> Places:
         """A dozen pairs for each text, those that come first in this order."""
-        told = [0] * self._count
+        told = bytearray(self._count)
         best = array("q")
-        for pair, one, other in zip(order.tolist(), first[order].tolist(), second[order].tolist(), strict=True):
-            if told[one] < _PER_TEXT or told[other] < _PER_TEXT:
-                told[one] += 1
-                told[other] += 1
-                best.append(pair)
+        for start in range(0, len(order), _CHUNK):
+            part = order[start : start + _CHUNK]
+            for pair, one, other in zip(part.tolist(), first[part].tolist(), second[part].tolist(), strict=True):
+                if told[one] < _PER_TEXT or told[other] < _PER_TEXT:
+                    told[one] = min(told[one] + 1, _PER_TEXT)
+                    told[other] = min(told[other] + 1, _PER_TEXT)
+                    best.append(pair)
         return np.array(best, np.int64)
 
     def _pairs_in_band(self, slots: npt.NDArray[np.uint16], keys: npt.NDArray[np.uint32]) -> Pairs:
@@ -94,7 +100,7 @@ class Sketches:
 def _shared_slots(slots: npt.NDArray[np.uint16], first: Places, second: Places) -> npt.NDArray[np.uint8]:
     """How many slots each pair has in common."""
     shared = np.empty(len(first), np.uint8)
-    for start in range(0, len(first), 1 << 16):
-        part = slice(start, start + (1 << 16))
+    for start in range(0, len(first), _CHUNK):
+        part = slice(start, start + _CHUNK)
         shared[part] = (slots[first[part]] == slots[second[part]]).sum(axis=1, dtype=np.uint8)
     return shared

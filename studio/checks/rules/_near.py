@@ -167,7 +167,7 @@ class _Comparison:
         for one, other in chain(gaps.likely_pairs(), sketches.likely_pairs()):
             if self._root(one) != self._root(other) and self._alike(one, other):
                 self._join(one, other)
-        roots = np.array([self._root(place) for place in range(len(self._parents))], np.int64)
+        roots = np.fromiter(map(self._root, range(len(self._parents))), np.int64, len(self._parents))
         return Groups(roots[self._text], self._text)
 
     def _batches(self) -> Iterator[tuple[Places, Numbers, Places]]:
