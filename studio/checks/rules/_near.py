@@ -27,7 +27,7 @@ ROWS_LOOKED_AT = 500_000
 _BATCH_ROWS, _BATCH_CHARACTERS = 512, 400_000
 # A shingle of more rows than this says nothing of any of them; it also bounds how many texts share a bucket.
 _USUAL_ROWS = 200
-_KEPT_TEXTS = 2000
+_KEPT_TEXTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,8 @@ class _Comparison:
         for one, other in chain(gaps.likely_pairs(), sketches.likely_pairs()):
             if self._root(one) != self._root(other) and self._alike(one, other):
                 self._join(one, other)
+        # Each text that was read knows this object, and nothing looks for cycles in the child.
+        self._read.clear()
         roots = np.fromiter(map(self._root, range(len(self._parents))), np.int64, len(self._parents))
         return Groups(roots[self._text], self._text)
 
