@@ -109,7 +109,7 @@ def test_a_wrong_field_is_named_and_leaves_nothing(
         [("file", ("a.jsonl", ROWS)), ("name", (None, "x" * 70_000))],
     ],
 )
-def test_a_form_without_a_file_that_can_be_read_is_refused(client: TestClient, web_settings: Settings, parts: Any) -> None:
+def test_a_form_without_a_readable_file_is_refused(client: TestClient, web_settings: Settings, parts: Any) -> None:
     answer = client.post("/api/datasets", files=parts)
 
     assert answer.status_code == 422
