@@ -22,7 +22,13 @@ _FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 
 
 @router.head("/rows.jsonl", include_in_schema=False)
-@router.get("/rows.jsonl", summary="Download the rows", response_class=Download)
+@router.get(
+    "/rows.jsonl",
+    summary="Download the rows",
+    status_code=200,
+    response_class=Download,
+    responses={200: {"content": {"application/jsonl": {}}}, 206: {"description": "The range that was asked for."}},
+)
 def download_rows(
     dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> Download:
