@@ -96,7 +96,7 @@ class Run(Base):
     @validates("spec")
     def _name_mixed_versions(self, key: str, spec: dict[str, Any]) -> dict[str, Any]:
         """So that no dataset goes while a run needs it, also not one that is only mixed in."""
-        mixed = {part["dataset_version_id"] for part in spec["data"].get("mix", ())}
+        mixed = {part["dataset_version_id"] for part in spec.get("data", {}).get("mix", ())}
         self.mixed = [MixedVersion(version_id=version_id) for version_id in sorted(mixed)]
         return spec
 

@@ -189,7 +189,7 @@ def test_steps_that_cannot_be_done_are_refused_at_once(
         mend(dataset.latest, [{"do": "edit", "number": 1, "row": {"prompt": "x"}}])
     with pytest.raises(InvalidInput, match="no part of such a row"):
         mend(dataset.latest, [{"do": "edit", "number": 1, "row": {"prompt": "x", "completion": "y", "z": 1}}])
-    with pytest.raises(InvalidInput, match="no step among others"):
+    with pytest.raises(InvalidInput, match="no steps among others"):
         mend(dataset.latest, [{"do": "choose_parent", "version": 1}])
 
 
