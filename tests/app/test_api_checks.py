@@ -2,10 +2,14 @@
 
 import json
 
+import pytest
 from fastapi.testclient import TestClient
 
 from tests.app.test_pages_checks import PLANTED
 from worker.chores import ChoreSlot
+
+# What is shown is the same on both databases; what is stored is tested on both elsewhere.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
 def upload(client: TestClient) -> str:

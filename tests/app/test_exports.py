@@ -8,6 +8,9 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+# What is shown is the same on both databases; what is stored is tested on both elsewhere.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"]
 PAIRS = [(f"Say {n}", f"It is {n}") for n in range(10)] + [(text, f"{text} it is") for text in FORMULAS]
 

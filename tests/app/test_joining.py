@@ -3,6 +3,9 @@
 import pytest
 from fastapi.testclient import TestClient
 
+# What is shown is the same on both databases; what is stored is tested on both elsewhere.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
 JSONL = b'{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}'
 MORE = b'\xef\xbb\xbf{"prompt": "e", "completion": "f"}\r\n{"prompt": "g", "completion": "h"}\n'
 CSV = b"\xef\xbb\xbfquestion,answer\r\na,b\r\nc,d"

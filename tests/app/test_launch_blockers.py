@@ -11,6 +11,9 @@ from studio.datasets import DatasetVersion
 from studio.datasets.checkups import checkup_key
 from studio.db import SessionFactory, transaction
 
+# What is shown is the same on both databases; what is stored is tested on both elsewhere.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
 BLOCKER = {
     "name": "broken_rows",
     "title": "Broken rows",

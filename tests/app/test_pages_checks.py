@@ -3,10 +3,14 @@
 import json
 import re
 
+import pytest
 from fastapi.testclient import TestClient
 
 from studio.settings import Settings
 from worker.chores import ChoreSlot
+
+# What is shown is the same on both databases; what is stored is tested on both elsewhere.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 HOSTILE = "<script>alert(1)</script>"
 

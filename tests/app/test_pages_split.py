@@ -8,6 +8,9 @@ from fastapi.testclient import TestClient
 
 from worker.chores import ChoreSlot
 
+# What is shown is the same on both databases; what is stored is tested on both elsewhere.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
 LABELS = ["spam", "ham", "ham", "ham", "ham"]
 
 

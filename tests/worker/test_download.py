@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 
 from studio.runs import parse_event
@@ -35,7 +36,9 @@ def server() -> Iterator[Hub]:
 
 
 @pytest.fixture
-def hub(server: Hub) -> Hub:
+def hub(server: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    # A trainer that another test has run in this process is offline for good.
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     server.models.clear()
     server.asked.clear()
     return server

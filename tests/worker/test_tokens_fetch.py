@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 
 from studio import datasets
@@ -25,7 +26,9 @@ MODEL = "acme/tiny"
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    # A trainer that another test has run in this process is offline for good.
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     save_tokenizer(tmp_path / "made")
     files = {path.name: path.read_bytes() for path in (tmp_path / "made").iterdir()}
     with serve_hub() as server:
