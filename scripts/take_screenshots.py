@@ -36,7 +36,9 @@ def _pages(page: Page, url: str, run_id: str) -> dict[str, str]:
     paths = {"home": "/", "run": f"/runs/{run_id}", "new-run": f"/runs/new?from={run_id}", "runs": "/runs"}
     for link in links:
         if link.startswith("/datasets/"):
-            paths["dataset"] = link
+            # The link of a run names the version that it was trained on.
+            dataset = link.partition("?")[0]
+            paths |= {"dataset": dataset, "checks": f"{dataset}/checks", "split": f"{dataset}/split"}
         if link.startswith("/adapters/"):
             paths["adapter"] = link.removesuffix("/archive")
     return paths
