@@ -18,10 +18,6 @@ RowNumber = Annotated[int, Field(ge=1, le=2**31)]
 class _Step(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def sentence(self) -> str:
-        """What it does, for a person."""
-        raise NotImplementedError
-
 
 class _OfCheck(_Step):
     check: CheckName
