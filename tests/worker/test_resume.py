@@ -58,7 +58,13 @@ def alone(undisturbed: dict[str, Shown], forkserver: Forkserver, assign: Assign,
     return run
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+# The others take half a minute each, and `make faults` kills 240 runs of all kinds.
+LONG = {"lora", "pissa"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.faults] if name in LONG else []) for name in CONFIGURATIONS]
+)
 def test_a_killed_run_ends_with_the_same_bits(
     name: str, forkserver: Forkserver, assign: Assign, alone: Alone, tmp_path: Path
 ) -> None:
