@@ -6,6 +6,5 @@ A check is one file under `rules/`, which nothing else names.
 # Changes when a rule changes, so that what was found by the old one is not taken for the new one's.
 RULES_VERSION = 2
 FINDINGS_FOLDER = "findings"
-SUMMARY_FILE = "summary.json"
 
-__all__ = ["FINDINGS_FOLDER", "RULES_VERSION", "SUMMARY_FILE"]
+__all__ = ["FINDINGS_FOLDER", "RULES_VERSION"]

@@ -9,8 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from studio.db import Base, UtcDateTime, utc_now
 from studio.ids import new_id
 
-ChoreKind = Literal["checkup", "tokens", "mending", "splitting", "fetch"]
-KINDS: tuple[ChoreKind, ...] = ("checkup", "tokens", "mending", "splitting", "fetch")
+ChoreKind = Literal["checkup", "tokens", "mending", "splitting"]
 _ACTIVE = "status IN ('queued','running')"
 
 
