@@ -25,6 +25,8 @@ from studio.runs.folders import CHECKPOINTS, EVENTS_FILE, LOG_FILE, checkpoint_n
 from studio.storage import sha256_of
 from worker.assignment import Assignment
 from worker.event_log import EventLog
+from worker.leaving import Orders
+from worker.signals import FINISH, SAVE_AND_LEAVE
 from worker.start import ForkedChild, Forkserver
 from worker.tokens_encode import RowEncoder
 from worker.trainer import AnswerTrainer
@@ -53,6 +55,7 @@ NOTHING_TO_SAVE = ("load", "encode", "papers")
 def train_on_one_thread(folder: Path) -> int:
     """A trainer that shares the machine with others, and is hit by a signal at the moment that a file names."""
     worker.hardware.available_cores = lambda: 1
+    worker.train.Orders = Remembered
     moment = folder / MOMENT
     if moment.is_file():
         _hit_at(moment.read_text())
@@ -69,11 +72,28 @@ def _hit_at(moment: str) -> None:
         left[0] -= 1
         if left[0] == -1:
             os.kill(os.getpid(), signal.Signals[name])
-            if place in NOTHING_TO_SAVE and name == "SIGTERM":
-                threading.Event().wait()
+            _until_heard(signal.Signals[name], place)
         return action(*arguments, **keywords)
 
     setattr(owner, attribute, act)
+
+
+class Remembered(Orders):
+    """The orders of this trainer, at hand to whoever has to know that they were heard."""
+
+    latest: Orders
+
+    def __enter__(self) -> Orders:
+        Remembered.latest = super().__enter__()
+        return self
+
+
+def _until_heard(number: signal.Signals, place: str) -> None:
+    """The listening thread hears it a moment after it was sent; by then a tiny model has gone on to its next phase."""
+    if place in NOTHING_TO_SAVE and number is SAVE_AND_LEAVE:
+        threading.Event().wait()
+    while number in (SAVE_AND_LEAVE, FINISH) and not (Remembered.latest._leave or Remembered.latest.finish):
+        time.sleep(0.0005)
 
 
 @dataclass
