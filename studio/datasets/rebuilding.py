@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio import formats
 from studio.datasets.checking import checked
 from studio.datasets.models import DatasetVersion
 from studio.errors import InvalidInput
-from studio.formats import ImportLimits
+from studio.formats import FileKind, ImportLimits
 from studio.formats.canonical import OFFSET_BYTES
 from studio.formats.report import OFFSETS_FILE, ROWS_FILE, Request
 from studio.storage import Storage, sha256_of
@@ -41,7 +40,7 @@ def _check_again(version: DatasetVersion, original: Path, folder: Path) -> None:
     request = Request(
         path=original,
         folder=folder,
-        kind=formats.file_kind(version.file_name),
+        kind=FileKind.of_label(version.file_format),
         mapping=version.column_mapping,
         limits=ImportLimits(),
         keep_fields="fields" in version.facts,

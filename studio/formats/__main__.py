@@ -14,6 +14,7 @@ from pathlib import Path
 
 from studio.formats.check import check_file
 from studio.formats.report import REPORT_FILE, Report, Request
+from studio.formats.telling import Teller
 
 _TOO_MUCH_MEMORY = "The file needs too much memory to be read; upload it as JSON Lines, or with smaller row groups."
 
@@ -30,7 +31,7 @@ def main() -> int:
 
 def _report(request: Request) -> Report:
     try:
-        return check_file(request)
+        return check_file(request, Teller(request.folder))
     except MemoryError:
         return Report(outcome="invalid", problems=[_TOO_MUCH_MEMORY], problem_count=1)
     except OSError as error:

@@ -35,7 +35,7 @@ def parquet_table(path: Path, limits: ImportLimits) -> Table:
     unread = tuple((field.name, str(field.type)) for field in schema if not _readable(field.type))
     columns = tuple(field.name for field in schema if _readable(field.type))
     rows = _rows(file, columns, pyarrow)
-    return Table(rows=rows, decode=dict, columns=columns, unread=unread)
+    return Table(rows=rows, decode=dict, columns=columns, unread=unread, row_count=file.metadata.num_rows)
 
 
 def _check_ends(path: Path) -> None:

@@ -19,16 +19,17 @@ from studio.formats.reading import RowReader
 from studio.formats.report import Report, Request
 from studio.formats.strict_json import json_reader
 from studio.formats.tables import RawRow, Table
+from studio.formats.telling import Tell, say_nothing
 from studio.formats.values import Row
 
 _HEAD_ROWS = 20
 _SAMPLES = 3
 
 
-def check_file(request: Request) -> Report:
+def check_file(request: Request, tell: Tell = say_nothing) -> Report:
     """Read the whole file and write its canonical rows; the answer says what was wrong."""
     try:
-        return _checked(request)
+        return _checked(request, tell)
     except UnreadableKind as refusal:
         return Report(outcome="unsupported", message=str(refusal))
     except OverLimit as refusal:
@@ -41,8 +42,8 @@ def check_file(request: Request) -> Report:
         return Report(outcome="invalid", problems=[str(problem)], problem_count=1)
 
 
-def _checked(request: Request) -> Report:
-    table = open_table(request)
+def _checked(request: Request, tell: Tell) -> Report:
+    table = open_table(request, tell)
     head, rows = _peek(table.rows)
     if not head:
         next(rows, None)  # tells of the file problem that ended the head, if one did
@@ -53,7 +54,7 @@ def _checked(request: Request) -> Report:
     for name, kind in table.unread:
         reader.facts.leave_out(f"{shown(name)} ({shown(kind)})")
     with reader.files:
-        if plan is not None and (blocks := open_lines(request)):
+        if plan is not None and (blocks := open_lines(request, tell)):
             reader.read_blocks(blocks, decodable)
         else:
             reader.read_rows(rows)

@@ -56,6 +56,11 @@ class FileKind:
         """Such as `jsonl` or `csv.gz`."""
         return f"{self.format}.gz" if self.gzipped else self.format
 
+    @classmethod
+    def of_label(cls, label: str) -> "FileKind":
+        """The kind that has this label."""
+        return cls(format=label.removesuffix(".gz"), gzipped=label.endswith(".gz"))
+
 
 def file_kind(file_name: str) -> FileKind:
     """Read the kind from the end of a name; raises UnreadableKind."""

@@ -7,7 +7,9 @@ from typing import Any, Literal
 from studio.formats.kinds import FileKind
 from studio.formats.limits import ImportLimits
 
-Outcome = Literal["accepted", "invalid", "unsupported", "too_large", "needs_mapping", "wrong_mapping", "disk_full"]
+Outcome = Literal[
+    "accepted", "invalid", "unsupported", "too_large", "needs_mapping", "wrong_mapping", "disk_full", "given_up"
+]
 ROWS_FILE, OFFSETS_FILE, REPORT_FILE = "rows.jsonl", "rows.offsets", "report.json"
 
 

@@ -18,10 +18,12 @@ class RawRow:
 class Table:
     """An opened file. `decode` raises RowProblem; going on in `rows` raises FileProblem.
 
-    `columns` is None where each row names its own (JSON); `unread` says why a column is left out.
+    `columns` is None where each row names its own (JSON); `unread` says why a column is left out; `row_count` is None
+    where nobody knows it before the end.
     """
 
     rows: Iterator[RawRow]
     decode: Callable[[Any], dict[str, Any]]
     columns: tuple[str, ...] | None = None
     unread: tuple[tuple[str, str], ...] = ()
+    row_count: int | None = None

@@ -7,20 +7,24 @@ from pathlib import Path
 from studio.formats.kinds import GZIP_MAGIC
 from studio.formats.limits import ImportLimits
 from studio.formats.problems import FileProblem, OverLimit, UnreadableKind
+from studio.formats.telling import Tell, say_nothing
 
 PIECE_BYTES = 1 << 18
 
 
-def file_pieces(path: Path) -> Iterator[bytes]:
-    """Read a file in pieces."""
+def file_pieces(path: Path, tell: Tell = say_nothing) -> Iterator[bytes]:
+    """Read a file in pieces, telling how many of its bytes were read."""
+    done, total = 0, path.stat().st_size
     with path.open("rb") as stream:
         while piece := stream.read(PIECE_BYTES):
+            done += len(piece)
+            tell(done, total)
             yield piece
 
 
-def unpacked_pieces(path: Path, gzipped: bool, limits: ImportLimits) -> Iterator[bytes]:
+def unpacked_pieces(path: Path, gzipped: bool, limits: ImportLimits, tell: Tell = say_nothing) -> Iterator[bytes]:
     """Read a file in pieces, through gzip if it is packed; raises OverLimit and FileProblem."""
-    packed = file_pieces(path)
+    packed = file_pieces(path, tell)
     size = 0
     for piece in _Gunzip(limits).pieces(packed) if gzipped else packed:
         size += len(piece)

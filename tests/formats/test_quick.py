@@ -75,7 +75,7 @@ def both(content: bytes, mapping: dict[str, str] | None = None) -> list[Answer]:
     for strict in (True, False):
         with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
             if strict:
-                patch.setattr(check, "open_lines", lambda request: None)
+                patch.setattr(check, "open_lines", lambda request, tell: None)
             folder = Path(name)
             (folder / "upload").write_bytes(content)
             report = check.check_file(Request(folder / "upload", folder, FileKind("jsonl", False), mapping, LIMITS))
