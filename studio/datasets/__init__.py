@@ -1,5 +1,6 @@
 """Datasets: files that people upload, checked and kept as immutable versions of canonical rows."""
 
+from studio.comparing import DIFF_KINDS, DiffKind
 from studio.datasets.blockers import Blocker, launch_blockers
 from studio.datasets.card import croissant, dataset_card, file_stem
 from studio.datasets.catalogue import (
@@ -22,10 +23,20 @@ from studio.datasets.checkups import (
     keep_findings,
     read_findings,
 )
-from studio.datasets.diff import DIFF_KINDS, Difference, DifferentRow, DiffKind, compare, read_difference
+from studio.datasets.diff import (
+    Difference,
+    DifferentRow,
+    ask_difference,
+    compare,
+    difference_chore,
+    difference_request,
+    keep_difference,
+    read_difference,
+)
 from studio.datasets.edits import check_edit
 from studio.datasets.importing import import_upload
 from studio.datasets.keys import is_named
+from studio.datasets.mapping import MappedRow, guess_mapping, map_samples, read_samples
 from studio.datasets.models import Dataset, DatasetVersion, offsets_key, rows_key
 from studio.datasets.reading import (
     NumberedRow,
@@ -89,6 +100,7 @@ __all__ = [
     "FoundRows",
     "ImportLimits",
     "LongRow",
+    "MappedRow",
     "MappingNeeded",
     "NumberedRow",
     "Profile",
@@ -105,6 +117,7 @@ __all__ = [
     "TokenView",
     "Truth",
     "ask_checkup",
+    "ask_difference",
     "ask_mending",
     "ask_profile",
     "ask_split",
@@ -116,6 +129,8 @@ __all__ = [
     "croissant",
     "dataset_card",
     "delete_dataset",
+    "difference_chore",
+    "difference_request",
     "discard_leftovers",
     "fields_of",
     "file_stem",
@@ -125,16 +140,19 @@ __all__ = [
     "get_mending",
     "get_splitting",
     "get_version",
+    "guess_mapping",
     "healths",
     "import_upload",
     "is_named",
     "keep_changes",
+    "keep_difference",
     "keep_findings",
     "keep_profile",
     "last_profile",
     "launch_blockers",
     "list_datasets",
     "make_files_again",
+    "map_samples",
     "offsets_fit",
     "offsets_key",
     "pick_version",
@@ -148,6 +166,7 @@ __all__ = [
     "read_places",
     "read_recipe",
     "read_rows",
+    "read_samples",
     "read_tokens",
     "rename_dataset",
     "rows_key",

@@ -1,6 +1,7 @@
 """Turn the report of the checking child into an answer or an error."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from studio.errors import InvalidInput, StorageFull, StudioError, TooLarge, UnsupportedFile
 from studio.formats import TARGETS, ImportLimits
@@ -9,14 +10,25 @@ from studio.formats.report import Report, Request
 
 
 class MappingNeeded(InvalidInput):
-    """The columns are not known by name; `columns` holds each with up to three values, `targets` the choices."""
+    """The columns are not known by name; `columns` holds each with up to three values, `targets` the choices.
+
+    `samples` holds the first rows, shortened, for `map_samples`.
+    """
 
     code = "mapping_needed"
 
-    def __init__(self, message: str, *, columns: Mapping[str, list[str]], targets: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        columns: Mapping[str, list[str]],
+        targets: tuple[str, ...],
+        samples: Sequence[dict[str, Any]] = (),
+    ) -> None:
         super().__init__(message, fields={"mapping": message})
         self.columns = dict(columns)
         self.targets = targets
+        self.samples = list(samples)
 
 
 class RowsRefused(InvalidInput):
@@ -59,7 +71,7 @@ def refusal(report: Report, file_name: str, limits: ImportLimits = ImportLimits(
 def _mapping_needed(report: Report) -> MappingNeeded:
     names = ", ".join(report.columns)
     message = f"Say which column holds what: the columns are {names}."
-    return MappingNeeded(message, columns=report.columns, targets=TARGETS)
+    return MappingNeeded(message, columns=report.columns, targets=TARGETS, samples=report.samples)
 
 
 def _invalid(report: Report, limits: ImportLimits, file_name: str) -> InvalidInput:

@@ -17,13 +17,14 @@ from studio.formats.problems import (
 )
 from studio.formats.reading import RowReader
 from studio.formats.report import Report, Request
+from studio.formats.samples import sample_rows
 from studio.formats.strict_json import json_reader
 from studio.formats.tables import RawRow, Table
 from studio.formats.telling import Tell, say_nothing
 from studio.formats.values import Row
 
 _HEAD_ROWS = 20
-_SAMPLES = 3
+_VALUES = 3
 
 
 def check_file(request: Request, tell: Tell = say_nothing) -> Report:
@@ -35,7 +36,8 @@ def check_file(request: Request, tell: Tell = say_nothing) -> Report:
     except OverLimit as refusal:
         return Report(outcome="too_large", message=str(refusal))
     except NeedsMapping as question:
-        return Report(outcome="needs_mapping", message=str(question), columns=question.columns)
+        asked = {"columns": question.columns, "samples": question.samples}
+        return Report(outcome="needs_mapping", message=str(question), **asked)
     except MappingFault as fault:
         return Report(outcome="wrong_mapping", message=str(fault), fields=fault.fields)
     except FileProblem as problem:
@@ -75,7 +77,7 @@ def _plan(request: Request, table: Table, head: list[Row]) -> Plan | None:
     plans = (plan_for((*candidate, *system.difference(candidate)), read_json, fields) for candidate in candidates)
     if plan := next(filter(None, plans), None):
         return plan
-    raise NeedsMapping(_samples(head))
+    raise NeedsMapping(_columns(head), sample_rows(head))
 
 
 def _peek(rows: Iterator[RawRow]) -> tuple[list[RawRow], Iterator[RawRow]]:
@@ -105,18 +107,18 @@ def _decodable(table: Table, head: list[RawRow]) -> list[Row]:
     return rows
 
 
-def _samples(head: list[Row]) -> dict[str, list[str]]:
+def _columns(head: list[Row]) -> dict[str, list[str]]:
     """The columns of the first rows, each with up to three values."""
-    samples: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
     for row in head:
         for name, value in row.items():
-            values = samples.setdefault(name, [])
-            if len(values) < _SAMPLES and value not in (None, ""):
+            values = columns.setdefault(name, [])
+            if len(values) < _VALUES and value not in (None, ""):
                 values.append(shown(value if isinstance(value, str) else str(value)))
-    unshowable = next((name for name in samples if shown(name, len(name)) != name), None)
+    unshowable = next((name for name in columns if shown(name, len(name)) != name), None)
     if unshowable is not None:
         raise FileProblem(f"The column name '{shown(unshowable)}' holds a character that cannot be shown; rename it.")
-    return samples
+    return columns
 
 
 def _no_rows(table: Table) -> str:

@@ -25,8 +25,8 @@ _INCOMPLETE = (
     "Map prompt and completion, or prompt, chosen and rejected (and system, if there is one), or only text, or only"
     " messages."
 )
-_COMPLETION_NAMES = ("completion", "answer", "response", "output", "assistant", "reply")
-_SYSTEM_NAMES = ("system", "system_prompt")
+COMPLETION_NAMES = ("completion", "answer", "response", "output", "assistant", "reply")
+SYSTEM_NAMES = ("system", "system_prompt")
 # Next to a question these carry a part of it: a guess that drops them would train on half a question.
 _PARTS_OF_A_PROMPT = frozenset({"context", "passage", "document", "history", "options", "choices", "input"})
 
@@ -122,8 +122,8 @@ def _mapping_faults(mapping: Mapping[str, str], names: Collection[str]) -> dict[
 
 def _guess(by_lower: Mapping[str, str]) -> dict[str, str] | None:
     prompts = [name for name in PROMPT_NAMES if name in by_lower]
-    completions = [name for name in _COMPLETION_NAMES if name in by_lower]
-    systems = [name for name in _SYSTEM_NAMES if name in by_lower]
+    completions = [name for name in COMPLETION_NAMES if name in by_lower]
+    systems = [name for name in SYSTEM_NAMES if name in by_lower]
     preferred = {"chosen", "rejected"} <= by_lower.keys()
     if len(prompts) != 1 or len(completions) != (0 if preferred else 1) or len(systems) > 1:
         return None

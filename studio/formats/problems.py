@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 _SHOWN_CHARACTERS = 80
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -24,11 +25,12 @@ class OverLimit(FileProblem):
 
 
 class NeedsMapping(Exception):
-    """The columns are not known by name; `columns` holds each with a few values."""
+    """The columns are not known by name: `columns` holds each with a few values, `samples` the first rows."""
 
-    def __init__(self, columns: dict[str, list[str]]) -> None:
+    def __init__(self, columns: dict[str, list[str]], samples: list[dict[str, Any]]) -> None:
         super().__init__("The columns cannot be guessed.")
         self.columns = columns
+        self.samples = samples
 
 
 class MappingFault(Exception):

@@ -64,6 +64,8 @@ class Report:
     good_rows: int = 0
     """How many rows of a refused file could be imported without the others; 0 if they are too few."""
     columns: dict[str, list[str]] = field(default_factory=dict)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    """Where the mapping is asked for: the first rows, shortened to 16 KiB in all."""
     fields: dict[str, str] = field(default_factory=dict)
     shape: str = ""
     canonical: str = ""
