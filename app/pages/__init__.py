@@ -11,6 +11,7 @@ from app.pages import (
     fixes,
     home,
     launch,
+    mapping,
     row_editor,
     run,
     run_actions,
@@ -25,7 +26,7 @@ from app.pages import (
 
 router = APIRouter(include_in_schema=False)
 # Fixed paths come before those with an id.
-_OF_DATASETS = (datasets, searching, checks, fixes, versions, row_editor, split, tokens, card)
+_OF_DATASETS = (mapping, datasets, searching, checks, fixes, versions, row_editor, split, tokens, card)
 for module in (home, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, system):
     router.include_router(module.router)
 
@@ -38,6 +39,7 @@ __all__ = [
     "fixes",
     "home",
     "launch",
+    "mapping",
     "router",
     "row_editor",
     "run",

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from app.forms import FormField, FormState
+from app.pages._refusal import mapping_of
 from studio.datasets import Split
 from studio.errors import InvalidInput
 from studio.runs import errors_by_field
 
 _SPLIT = "split"
-_MAPPING = "mapping."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,7 @@ class UploadForm:
     @property
     def mapping(self) -> dict[str, str] | None:
         """Target -> column, once the person was asked."""
-        chosen = {
-            name.removeprefix(_MAPPING): column
-            for name, column in self.values.items()
-            if name.startswith(_MAPPING) and column
-        }
-        return chosen or None
+        return mapping_of(self.values) or None
 
     def split(self) -> Split:
         """The split that was asked for; raises InvalidInput."""

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, Services, VersionNumber
+from app.pages._refusal import refusal_context
 from app.pages._rows import RowView
 from app.pages._upload_form import UploadForm
 from app.render import go_to, is_fragment_request, render
 from app.uploads import UploadedForm
 from studio import datasets, runs
 from studio.datasets import SplitName
-from studio.errors import InvalidInput, StudioError
+from studio.errors import StudioError
 
 router = APIRouter(prefix="/datasets")
 _PAGE_ROWS = 10
@@ -143,17 +144,10 @@ def _rows_context(
 
 
 def _form_context(form: UploadForm, services: Services, error: StudioError | None = None) -> dict[str, Any]:
-    fields = dict(error.fields) if isinstance(error, InvalidInput) else {}
-    asked = error if isinstance(error, datasets.MappingNeeded) else None
-    return {
+    refusal = refusal_context(error, form.values)
+    return refusal | {
         "form": form,
-        "split_fields": form.split_fields(fields),
-        "error": error,
-        "fields": fields,
-        "problems": error.problems if isinstance(error, InvalidInput) else [],
-        "good_rows": error.good_rows if isinstance(error, datasets.RowsRefused) else 0,
-        "columns": asked.columns if asked else {},
-        "targets": asked.targets if asked else (),
+        "split_fields": form.split_fields(refusal["fields"]),
         "limit_bytes": services.settings.upload_limit_bytes,
     }
 

@@ -1,6 +1,5 @@
 """Datasets: files that people upload, checked and kept as immutable versions of canonical rows."""
 
-from studio.comparing import DIFF_KINDS, DiffKind
 from studio.datasets.blockers import Blocker, launch_blockers
 from studio.datasets.card import croissant, dataset_card, file_stem
 from studio.datasets.catalogue import (
@@ -23,16 +22,7 @@ from studio.datasets.checkups import (
     keep_findings,
     read_findings,
 )
-from studio.datasets.diff import (
-    Difference,
-    DifferentRow,
-    ask_difference,
-    compare,
-    difference_chore,
-    difference_request,
-    keep_difference,
-    read_difference,
-)
+from studio.datasets.diff import DIFF_KINDS, Difference, DifferentRow, DiffKind, compare, read_difference
 from studio.datasets.edits import check_edit
 from studio.datasets.importing import import_upload
 from studio.datasets.keys import is_named
@@ -117,7 +107,6 @@ __all__ = [
     "TokenView",
     "Truth",
     "ask_checkup",
-    "ask_difference",
     "ask_mending",
     "ask_profile",
     "ask_split",
@@ -129,8 +118,6 @@ __all__ = [
     "croissant",
     "dataset_card",
     "delete_dataset",
-    "difference_chore",
-    "difference_request",
     "discard_leftovers",
     "fields_of",
     "file_stem",
@@ -145,7 +132,6 @@ __all__ = [
     "import_upload",
     "is_named",
     "keep_changes",
-    "keep_difference",
     "keep_findings",
     "keep_profile",
     "last_profile",
