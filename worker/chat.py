@@ -4,8 +4,10 @@ It works for templates without generation tags: an answer is what a rendering ga
 """
 
 import re
+from ast import literal_eval
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -27,6 +29,9 @@ DEFAULT_TEMPLATE = (
 )
 # Private-use characters stand for a special token that somebody typed; see `shield`.
 _STAND_IN = re.compile("\ue000([0-9]+)\ue001")
+# The date that Llama's templates write where they know no clock. Every day would make other rows of the same data.
+DATE = date(2024, 7, 26)
+_CLOCK = re.compile(r"""strftime_now\(\s*("[^"'{}]*"|'[^"'{}]*')\s*\)""")
 # A row has 4 MiB at most, and a template adds little to it.
 LONGEST_TEXT = 64 << 20
 # What a template's own mistakes raise: text added to nothing, a missing key, a macro that calls itself.
@@ -60,6 +65,7 @@ class Chat:
             bos = "{{- bos_token }}" if adds_bos(tokenizer) else ""
             tokenizer.chat_template = bos + DEFAULT_TEMPLATE
         self._tokenizer = tokenizer
+        self._template = dated(tokenizer.chat_template)
         special = sorted(special_texts(tokenizer), key=len, reverse=True)
         self._special = tuple(special)
         self._forged = re.compile("|".join(map(re.escape, special))) if special else None
@@ -84,6 +90,8 @@ class Chat:
         only_last = len(answers) < len(spans)
         if only_last:
             answers = answers[-1:] if spans[-1] else ()
+        if not answers and needs_answers and turns[-1] == len(messages) - 1:
+            text, answers = self._as_answered(render, text, messages)
         if not answers and not needs_answers:
             return Rendered(number, text, (), literals, only_last)
         if not answers:
@@ -113,6 +121,26 @@ class Chat:
             return None
         return _span(start, end, closed)
 
+    def _as_answered(
+        self, render: Callable[..., str], closed: str, messages: list[Message]
+    ) -> tuple[str, tuple[Span, ...]]:
+        """The prompt as it is when the last answer is asked for, and that answer as the template writes it behind it.
+
+        For templates that write the system text only into a question that comes last (Mistral's): with the answer
+        behind the question they leave it out.
+        """
+        asked, answer = messages[-2].get("content") if len(messages) > 1 else None, messages[-1].get("content")
+        if not (isinstance(asked, str) and isinstance(answer, str) and asked.strip() and answer.strip()):
+            return closed, ()
+        opened = render(messages[:-1], True)
+        question = opened[max(0, opened.rfind(asked.strip())) :]
+        start = closed.rfind(question, 0, max(0, closed.rfind(answer.strip()))) + len(question)
+        end = self._end_of_turn(closed)
+        if start < len(question) or closed[start:end].strip().find(answer.strip()) != 0:
+            return closed, ()
+        text = opened + closed[start:end]
+        return text, ((len(opened), len(text)),)
+
     def _end_of_turn(self, closed: str) -> int:
         """Where the last turn ends; some templates (Phi's) write one end of text more, after the whole conversation."""
         closed = closed.rstrip()
@@ -132,7 +160,11 @@ class Chat:
             try:
                 return str(
                     self._tokenizer.apply_chat_template(
-                        messages, tools=tools, tokenize=False, add_generation_prompt=add_generation_prompt
+                        messages,
+                        tools=tools,
+                        chat_template=self._template,
+                        tokenize=False,
+                        add_generation_prompt=add_generation_prompt,
                     )
                 )
             except _template_error as error:
@@ -184,6 +216,13 @@ class Chat:
         if isinstance(value, dict):
             value = value.values()
         return isinstance(value, Iterable) and any(map(self._is_forged, value))
+
+
+def dated(template: Any) -> str | None:
+    """A template with one date in place of today's; None where it asks for none, or is one of several."""
+    if not isinstance(template, str) or not _CLOCK.search(template):
+        return None
+    return _CLOCK.sub(lambda asked: repr(DATE.strftime(literal_eval(asked.group(1)))), template)
 
 
 def answer_turns(messages: Sequence[Message], first_answer: int) -> list[int]:

@@ -22,6 +22,7 @@ import xxhash
 from transformers import PreTrainedTokenizerBase
 
 from studio.storage import disk_space_told, fsync_dir
+from worker.chat import dated
 from worker.order import TOKENIZER_FILES
 from worker.tokens_encode import EncodedRow
 
@@ -46,9 +47,9 @@ _SCHEMA = pa.schema(list(_COLUMNS.items()))
 def tokens_key(rows_sha256: str, tokenizer: PreTrainedTokenizerBase, folder: Path, train_on: str) -> str:
     """What a file of tokenised rows is named by; `folder` holds the tokenizer's files.
 
-    A template that writes today's date makes other rows every day.
+    A template that looks at the clock in an unusual way makes other rows every day.
     """
-    template = json.dumps(tokenizer.chat_template, sort_keys=True)
+    template = json.dumps(dated(tokenizer.chat_template) or tokenizer.chat_template, sort_keys=True)
     parts = {
         "code": CODE_VERSION,
         "rows": rows_sha256,
@@ -56,7 +57,7 @@ def tokens_key(rows_sha256: str, tokenizer: PreTrainedTokenizerBase, folder: Pat
         "template": template,
         "train_on": train_on,
         "libraries": [version(name) for name in ("tokenizers", "transformers", "pyarrow")],
-        "day": date.today().isoformat() if "strftime_now" in template else "",
+        "day": date.today().isoformat() if "strftime_now(" in template else "",
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -13,9 +13,10 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from studio.errors import InvalidInput
-from worker.chat import Chat, Message, Rendered, Span, adds_bos, split_literals
+from worker.chat import Chat, Message, Rendered, Span, adds_bos, special_texts, split_literals
 from worker.rows import NumberedRow, Row
-from worker.tokens_quick import QuickChat
+from worker.tokens_places import AnswerPlaces
+from worker.tokens_quick import CHECKED_EVERY, QuickChat, Unsure
 
 # Some 30 MB of encodings; more at once is not faster.
 _BATCH_CHARACTERS = 1 << 19
@@ -68,6 +69,9 @@ class RowEncoder:
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
+        places = AnswerPlaces(self._backend, sorted(special_texts(tokenizer), key=len, reverse=True))
+        self._places = places if quick and not self._everything and places.can_be_found else None
+        self._found = self._missed = 0
 
     def slow(self) -> "RowEncoder":
         """The same without what QuickChat saves."""
@@ -134,13 +138,38 @@ class RowEncoder:
         return _Draft(number, "chat", split_literals(found), found.answers, found.only_last)
 
     def _encode_drafts(self, drafts: Sequence[_Draft]) -> list[EncodedRow]:
-        pieces = [(text, literal) for draft in drafts for _, text, literal in draft.pieces]
+        rows = self._quickly(drafts)
+        rest = [place for place in range(len(drafts)) if place not in rows]
+        pieces = [(text, literal) for place in rest for _, text, literal in drafts[place].pieces]
         plain = iter(self._encode([text for text, literal in pieces if not literal], literal=False))
         literals = iter(self._encode([text for text, literal in pieces if literal], literal=True))
-        return [
-            self._encoded(draft, [next(literals if literal else plain) for _, _, literal in draft.pieces])
-            for draft in drafts
-        ]
+        for place in rest:
+            encodings = [next(literals if literal else plain) for _, _, literal in drafts[place].pieces]
+            rows[place] = self._encoded(drafts[place], encodings)
+        return [rows[place] for place in range(len(drafts))]
+
+    def _quickly(self, drafts: Sequence[_Draft]) -> dict[int, EncodedRow]:
+        """The rows that need no offsets, by their places; raises Unsure when one came out otherwise with them."""
+        if self._places is None or self._missed > self._found + CHECKED_EVERY:
+            return {}
+        chosen = [place for place, draft in enumerate(drafts) if _is_one_text(draft)]
+        texts = [drafts[place].pieces[0][1] for place in chosen]
+        encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
+        rows = {}
+        for place, encoding in zip(chosen, encodings, strict=True):
+            draft, ids = drafts[place], np.array(encoding.ids, np.int32)
+            answers = self._places.find(draft.pieces[0][1], draft.answers, ids)
+            if answers is None:
+                self._missed += 1
+                continue
+            rows[place] = EncodedRow(draft.number, ids, tuple(answers), answers[-1], draft.only_last)
+            self._found += 1
+            if self._found % CHECKED_EVERY == 1 and not _same(rows[place], self._with_offsets(draft)):
+                raise Unsure
+        return rows
+
+    def _with_offsets(self, draft: _Draft) -> EncodedRow:
+        return self._encoded(draft, self._encode([draft.pieces[0][1]], literal=False))
 
     def _encode(self, texts: list[str], *, literal: bool) -> Sequence[Any]:
         """Tokenise in one batch; of a `literal` text no part is a special token."""
@@ -165,6 +194,15 @@ class RowEncoder:
             start = len(self.bos) + len(encodings[0])
         answers = (start, len(ids)) if start < len(ids) else ()
         return EncodedRow(draft.number, np.array(ids, np.int32), answers, len(ids))
+
+
+def _is_one_text(draft: _Draft) -> bool:
+    """A chat with answers, and nothing in it that has to be read literally."""
+    return draft.kind == "chat" and bool(draft.answers) and [literal for _, _, literal in draft.pieces] == [False]
+
+
+def _same(one: EncodedRow, other: EncodedRow) -> bool:
+    return one.answers == other.answers and np.array_equal(one.ids, other.ids)
 
 
 def conversation(row: Row) -> list[Message]:

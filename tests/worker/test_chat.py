@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from studio.base_models import curated
 from studio.errors import InvalidInput
+from worker.chat import dated
 from worker.data import IGNORED, RowTokenizer, TokenRow
 from worker.rows import NumberedRow
 from worker.tokens_encode import RowEncoder
@@ -154,7 +155,7 @@ def stretches(tokenizer: Any, row: TokenRow) -> list[tuple[bool, str]]:
 def check(family: Family, messages: list[dict[str, Any]], answers: list[str]) -> None:
     tokenizer, row = tokenise(family, messages)
     found = stretches(tokenizer, row)
-    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    text = tokenizer.apply_chat_template(messages, chat_template=dated(tokenizer.chat_template), tokenize=False)
 
     assert [said for is_learned, said in found if is_learned] == answers
     assert all(said.endswith(family.opening) for is_learned, said in found if not is_learned)
@@ -196,6 +197,17 @@ def test_a_system_prompt_is_only_read(family: Family) -> None:
     learned = [said for is_learned, said in stretches(tokenizer, row) if is_learned]
     assert learned[-1:] == answers_of(family, "I am Ada.", "See you, naïve 漢字.")[-1:]
     assert not any("Be short." in said for said in learned)
+    assert any("Be short." in said for is_learned, said in stretches(tokenizer, row) if not is_learned)
+
+
+def test_a_template_that_asks_for_the_date_is_given_the_same_one_every_day() -> None:
+    family = FAMILIES["llama3.2"]
+    tokenizer, row = tokenise(family, TURNS)
+
+    assert "Today Date: 26 Jul 2024" in tokenizer.decode(row.input_ids)
+    assert tokenizer.chat_template == family.template.read_text(encoding="utf-8")
+    assert dated(tokenizer.chat_template) is not None
+    assert "strftime_now(" not in str(dated(tokenizer.chat_template))
 
 
 @every_family
