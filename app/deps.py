@@ -8,7 +8,9 @@ from fastapi import Depends, Path, Query, Request
 from pydantic import AfterValidator
 from sqlalchemy.orm import Session
 
+from studio import datasets
 from studio.actors import LOCAL_ACTOR, Actor
+from studio.datasets import Dataset, DatasetVersion
 from studio.db import SessionFactory, reading, transaction
 from studio.errors import NotFound
 from studio.hashes import KnownHashes
@@ -66,5 +68,34 @@ IdInPath = Annotated[str, Path(description="An id."), AfterValidator(_checked_id
 VersionNumber = Annotated[
     int | None, Query(alias="version", ge=1, le=10**6, description="The number of a version; the newest without one.")
 ]
+
+
+def _dataset_in_path(dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> Dataset:
+    """The dataset that an address names; raises NotFound."""
+    return datasets.get_dataset(session, actor, dataset_id)
+
+
+DatasetInPath = Annotated[Dataset, Depends(_dataset_in_path, scope="function")]
+
+
+def _picked_version(dataset: DatasetInPath, number: VersionNumber = None) -> DatasetVersion:
+    """The version that an address names, the newest unless it says `?version=`; raises NotFound."""
+    return datasets.pick_version(dataset, number)
+
+
+PickedVersion = Annotated[DatasetVersion, Depends(_picked_version, scope="function")]
+
+
+def _compared_versions(
+    dataset: DatasetInPath,
+    before: Annotated[int, Query(alias="from", ge=1, le=10**6)],
+    after: Annotated[int, Query(alias="to", ge=1, le=10**6)],
+) -> tuple[DatasetVersion, DatasetVersion]:
+    """Two versions of a dataset, as `?from=` and `?to=` say; raises NotFound."""
+    return datasets.pick_version(dataset, before), datasets.pick_version(dataset, after)
+
+
+ComparedVersions = Annotated[tuple[DatasetVersion, DatasetVersion], Depends(_compared_versions, scope="function")]
+PageNumber = Annotated[int, Query(ge=1, le=10**6)]
 PageLimit = Annotated[int, Query(ge=1, le=200, description="At most this many.")]
 PageAfter = Annotated[str | None, Query(pattern=ID_PATTERN.pattern, description="The last id of the page before.")]
