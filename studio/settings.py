@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     hub_token_file: Path | None = Field(None, description="File with the Hub token for gated base models.")
     upload_limit_bytes: int = Field(2 * 1024**3, gt=0, description="Largest dataset file, as sent.")
     unpacked_limit_bytes: int = Field(4 * 1024**3, gt=0, description="Largest dataset file after gunzip.")
+    small_upload_bytes: int = Field(
+        32 * 1024**2, ge=0, description="Largest dataset file that is checked while its sender waits."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     checkpoint_steps: int = Field(200, ge=1, description="Optimizer steps between two checkpoints, at most.")
     checkpoint_seconds: float = Field(300.0, gt=0, description="Seconds between two checkpoints, at most.")

@@ -32,6 +32,9 @@ class Storage(Protocol):
     def put(self, source: Path, key: str) -> StoredFile:
         """Store a copy of `source` under `key`; the same key and content twice is no error."""
 
+    def take(self, source: Path, key: str) -> None:
+        """Store `source` itself under `key`, without a copy where that can be; it is gone afterwards."""
+
     def open(self, key: str) -> BinaryIO:
         """Open for reading; raises NotFound."""
 
@@ -68,6 +71,21 @@ class LocalStorage:
             finally:
                 temporary.unlink(missing_ok=True)
         return StoredFile(key=key, sha256=digest, size_bytes=size)
+
+    def take(self, source: Path, key: str) -> None:
+        """Fsync and rename into place; from another disk it is copied."""
+        target = self._resolve(key)
+        with disk_space_told():
+            make_folders(target.parent)
+            fsync_file(source)
+            try:
+                source.replace(target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                self.put(source, key)
+                source.unlink()
+            fsync_dir(target.parent)
 
     def open(self, key: str) -> BinaryIO:
         """Open for reading."""

@@ -2,7 +2,7 @@
 
 from studio.adapters.models import Adapter
 from studio.chores.models import Chore
-from studio.datasets.models import Dataset, DatasetVersion
+from studio.datasets.models import Arrival, Dataset, DatasetVersion
 from studio.db import Base
 from studio.runs.models import Checkpoint, MixedVersion, Point, PointBlock, Run, RunEvent, SampleAnswer, Worker
 
@@ -10,6 +10,7 @@ metadata = Base.metadata
 
 __all__ = [
     "Adapter",
+    "Arrival",
     "Checkpoint",
     "Chore",
     "Dataset",

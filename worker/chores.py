@@ -41,7 +41,8 @@ _LOGGED_BYTES = 4000
 class Work:
     """What a child is to do: a module to run as a program of its own, or a function for a warm child.
 
-    `request` goes to the child as JSON; `memory_bytes` 0 leaves its memory unlimited.
+    `request` goes to the child as JSON; `memory_bytes` 0 leaves its memory unlimited. `environ` is added to the plain
+    environment of a module; of all that a child is given, it alone is never written to the disk.
     """
 
     request: Mapping[str, Any]
@@ -50,6 +51,7 @@ class Work:
     memory_bytes: int = 1 << 30
     cpu_seconds: int = 3600
     wall_seconds: float = 7200.0
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Doer(Protocol):
@@ -170,7 +172,7 @@ class _Child:
         if work.target is not None:
             return self._bench.forkserver.start(work.target, self._folder)
         assert work.module is not None
-        return _Program(work.module, self._folder)
+        return _Program(work.module, self._folder, work.environ)
 
     def _follow(self, child: Child, deadline: float) -> int | None:
         while (code := child.wait(_POLL_SECONDS)) is None:
@@ -208,7 +210,7 @@ class _Child:
 class _Program:
     """A module in an interpreter of its own; its standard input stays open for as long as somebody waits for it."""
 
-    def __init__(self, module: str, folder: Path) -> None:
+    def __init__(self, module: str, folder: Path, environ: Mapping[str, str]) -> None:
         with (folder / LOG_FILE).open("ab") as output:
             self._popen = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-m", module, str(folder)],
@@ -216,7 +218,7 @@ class _Program:
                 stdout=output,
                 stderr=output,
                 cwd=folder,
-                env=_environment(),
+                env={**environ, **_environment()},
                 start_new_session=True,
             )
         os.setpriority(os.PRIO_PROCESS, self._popen.pid, _NICENESS)

@@ -11,6 +11,7 @@ from studio.db import reading, transaction
 from studio.errors import NotFound
 from worker.bench import Bench
 from worker.chores import Doer, Work
+from worker.importing import Import
 from worker.tokens_doing import CountTokens
 
 # A dataset of 5 million rows takes some 20 bytes a row and check.
@@ -104,6 +105,7 @@ class Splitting:
 
 DOERS: Mapping[str, Doer] = {
     "checkup": Checkup(),
+    "import": Import(),
     "mending": Mending(),
     "splitting": Splitting(),
     "tokens": CountTokens(),

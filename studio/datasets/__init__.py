@@ -1,5 +1,17 @@
 """Datasets: files that people upload, checked and kept as immutable versions of canonical rows."""
 
+from studio.datasets.arrivals import (
+    ArrivalSight,
+    cancel_import,
+    forget_arrival,
+    forget_old_arrivals,
+    get_arrival,
+    go_on,
+    is_long,
+    keep_upload,
+    list_arrivals,
+)
+from studio.datasets.arrived import arrival_of, import_request, keep_import
 from studio.datasets.blockers import Blocker, launch_blockers
 from studio.datasets.card import croissant, dataset_card, file_stem
 from studio.datasets.catalogue import (
@@ -27,7 +39,7 @@ from studio.datasets.edits import check_edit
 from studio.datasets.importing import import_upload
 from studio.datasets.keys import is_named
 from studio.datasets.mapping import MappedRow, guess_mapping, map_samples, read_samples
-from studio.datasets.models import Dataset, DatasetVersion, offsets_key, rows_key
+from studio.datasets.models import Arrival, Dataset, DatasetVersion, offsets_key, rows_key
 from studio.datasets.reading import (
     NumberedRow,
     read_places,
@@ -78,6 +90,8 @@ __all__ = [
     "LONGEST_SEARCH",
     "SPLIT_NAMES",
     "TARGETS",
+    "Arrival",
+    "ArrivalSight",
     "Bar",
     "Blocker",
     "ChangedRow",
@@ -106,10 +120,12 @@ __all__ = [
     "Token",
     "TokenView",
     "Truth",
+    "arrival_of",
     "ask_checkup",
     "ask_mending",
     "ask_profile",
     "ask_split",
+    "cancel_import",
     "check_edit",
     "checkup_key",
     "checkup_of",
@@ -122,20 +138,29 @@ __all__ = [
     "fields_of",
     "file_stem",
     "findings_folder",
+    "forget_arrival",
+    "forget_old_arrivals",
     "found_by_checks",
+    "get_arrival",
     "get_dataset",
     "get_mending",
     "get_splitting",
     "get_version",
+    "go_on",
     "guess_mapping",
     "healths",
+    "import_request",
     "import_upload",
+    "is_long",
     "is_named",
     "keep_changes",
     "keep_findings",
+    "keep_import",
     "keep_profile",
+    "keep_upload",
     "last_profile",
     "launch_blockers",
+    "list_arrivals",
     "list_datasets",
     "make_files_again",
     "map_samples",

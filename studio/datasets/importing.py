@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -26,6 +27,16 @@ from studio.storage import Storage, disk_space_told
 _NOT_FROZEN = "Only a version that comes from another one has codes and sizes."
 
 
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A file as it was sent, or fetched."""
+
+    file_name: str
+    kind_label: str
+    size_bytes: int
+    sha256: str
+
+
 def import_upload(
     session: Session,
     actor: Actor,
@@ -46,22 +57,48 @@ def import_upload(
     TooLarge or StorageFull, and then leaves nothing behind. Flushes; the caller commits.
     """
     try:
-        if split is not None and split.is_frozen:
-            raise InvalidInput("A new dataset is split by shares and a seed.", fields={"split": _NOT_FROZEN})
-        title = dataset_name(name) if name is not None else name_from_file(upload.file_name)
-        kind = _kind(upload.file_name)
+        title, kind = settle(upload.file_name, name, split)
         with _work_folder(upload) as folder:
             request = Request(
                 path=upload.path, folder=folder, kind=kind, mapping=mapping, limits=limits, leave_out=leave_out
             )
             report = checked(request, upload.file_name)
-            version = _version(actor, upload, kind, report, split or Split())
-            dataset = Dataset(owner_id=actor.id, name=title, versions=[version])
+            original = Original(upload.file_name, kind.label, upload.size_bytes, upload.sha256)
+            dataset = new_dataset(actor, title, original, report, split or Split())
             _store_and_flush(session, storage, dataset, upload, folder)
-        ask_checkup(session, actor, version, queue=queue)
+        ask_checkup(session, actor, dataset.latest, queue=queue)
         return dataset
     finally:
         upload.discard()
+
+
+def settle(file_name: str, name: str | None, split: Split | None) -> tuple[str, FileKind]:
+    """The name of the dataset and the kind of the file, before a byte of it is read; raises InvalidInput."""
+    if split is not None and split.is_frozen:
+        raise InvalidInput("A new dataset is split by shares and a seed.", fields={"split": _NOT_FROZEN})
+    title = dataset_name(name) if name is not None else name_from_file(file_name)
+    return title, _kind(file_name)
+
+
+def new_dataset(actor: Actor, title: str, original: Original, report: Report, split: Split) -> Dataset:
+    """A dataset of one version, not yet in a session."""
+    version = DatasetVersion(
+        owner_id=actor.id,
+        number=1,
+        file_name=original.file_name,
+        file_format=original.kind_label,
+        file_size_bytes=original.size_bytes,
+        original_sha256=original.sha256,
+        shape=report.shape,
+        canonical=report.canonical,
+        column_mapping=report.mapping,
+        sha256=report.sha256,
+        size_bytes=report.size_bytes,
+        row_count=report.row_count,
+        split=split.model_dump(),
+        facts=report.facts,
+    )
+    return Dataset(owner_id=actor.id, name=title, versions=[version])
 
 
 def _store_and_flush(
@@ -93,22 +130,3 @@ def _work_folder(upload: ReceivedUpload) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _version(actor: Actor, upload: ReceivedUpload, kind: FileKind, report: Report, split: Split) -> DatasetVersion:
-    return DatasetVersion(
-        owner_id=actor.id,
-        number=1,
-        file_name=upload.file_name,
-        file_format=kind.label,
-        file_size_bytes=upload.size_bytes,
-        original_sha256=upload.sha256,
-        shape=report.shape,
-        canonical=report.canonical,
-        column_mapping=report.mapping,
-        sha256=report.sha256,
-        size_bytes=report.size_bytes,
-        row_count=report.row_count,
-        split=split.model_dump(),
-        facts=report.facts,
-    )

@@ -5,11 +5,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, event, exists, select
+from sqlalchemy import ColumnElement, event, exists, false, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction, sessionmaker
 
-from studio.datasets.models import DatasetVersion
+from studio.datasets.models import Arrival, DatasetVersion
 from studio.db import reading
 from studio.storage import Storage
 
@@ -21,8 +21,8 @@ _COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
 
 
 def is_named(session: Session, key: str) -> bool:
-    """Whether a version's rows, offsets, original, origins or split codes lie under this key."""
-    return bool(session.scalar(select(exists().where(_names(key)))))
+    """Whether a version's rows, offsets, original, origins or split codes lie under this key, or a kept upload."""
+    return bool(session.scalar(select(or_(exists().where(_names(key)), _keeps(key)))))
 
 
 def discard_unnamed(session: Session, storage: Storage, key: str) -> None:
@@ -58,6 +58,15 @@ class NewFiles:
         self._new.append(key)
         self._storage.put(source, key)
 
+    def take(self, source: Path, key: str) -> None:
+        """Store the file itself, which is gone afterwards, and remember its key."""
+        self._new.append(key)
+        self._storage.take(source, key)
+
+    def let_go(self, key: str) -> None:
+        """Remove a file after the transaction, unless a row names it then."""
+        self._new.append(key)
+
     def _ended(self, session: Session, transaction: SessionTransaction) -> None:
         # The listener stays for the life of the session: none can be taken away while they are called.
         if transaction.parent is None:
@@ -67,5 +76,11 @@ class NewFiles:
 
 
 def _names(key: str) -> ColumnElement[bool]:
-    sha256 = key.rpartition("/")[2].partition(".")[0]
-    return _COLUMNS.get(key.partition("/")[0], DatasetVersion.sha256) == sha256
+    folder, sha256 = key.partition("/")[0], key.rpartition("/")[2].partition(".")[0]
+    return _COLUMNS.get(folder, DatasetVersion.sha256) == sha256
+
+
+def _keeps(key: str) -> ColumnElement[bool]:
+    """Whether an upload that is on its way to be a dataset is kept under this key."""
+    is_original = key.startswith("originals/")
+    return exists().where(Arrival.kept_sha256 == key.rpartition("/")[2]) if is_original else false()

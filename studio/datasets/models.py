@@ -79,7 +79,7 @@ class DatasetVersion(Base):
     @property
     def original_key(self) -> str:
         """The file as it was sent."""
-        return f"originals/{self.original_sha256[:2]}/{self.original_sha256}"
+        return original_key(self.original_sha256)
 
     @property
     def origins_key(self) -> str | None:
@@ -102,6 +102,37 @@ class DatasetVersion(Base):
         """All its files in storage."""
         always = (self.rows_key, self.offsets_key, self.original_key)
         return (*always, *(key for key in (self.origins_key, self.codes_key) if key))
+
+
+class Arrival(Base):
+    """A file on its way to be a dataset: uploaded and kept, or still to be fetched from the Hub.
+
+    `source` says what it is (`kind` upload or hub), `options` how it is to be read, and `report` what became of it: its
+    `outcome` is that of studio.formats, and empty before the first time. `kept_sha256` names the stored file until it
+    is a dataset's, or of no use any more.
+    """
+
+    __tablename__ = "arrivals"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("arr"))
+    owner_id: Mapped[str] = mapped_column(String(40), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    source: Mapped[dict[str, Any]] = mapped_column(JSON)
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)
+    kept_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"), index=True)
+    report: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+    @property
+    def original_key(self) -> str | None:
+        """Where its file is kept."""
+        return original_key(self.kept_sha256) if self.kept_sha256 else None
+
+
+def original_key(sha256: str) -> str:
+    """Where a file lies as it was sent."""
+    return f"originals/{sha256[:2]}/{sha256}"
 
 
 def rows_key(sha256: str) -> str:

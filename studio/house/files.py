@@ -16,6 +16,7 @@ from studio.storage import sha256_of
 _FROM_BACKUP = {
     "adapter": "It cannot be mended here: restore it from a backup, or run the training again.",
     "original": "It cannot be mended here: restore it from a backup. Trainings do not need it.",
+    "arrival": "It cannot be mended here: restore it from a backup, or remove it from the page of datasets.",
     "mended": "It cannot be mended here: restore it from a backup, or apply its fixes to an older version again.",
     "origins": "It cannot be mended here: restore it from a backup. Only the difference between versions needs it.",
     "codes": "It cannot be mended here: restore it from a backup, or apply the fixes of its version again.",

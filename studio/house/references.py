@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from studio import datasets, runs
 from studio.adapters import Adapter
-from studio.datasets import Dataset, DatasetVersion
+from studio.datasets import Arrival, Dataset, DatasetVersion
 from studio.runs import Checkpoint
 
 # Mended rows come from the rows of another version, which may be gone: nothing makes them again here.
-Kind = Literal["rows", "mended", "offsets", "original", "origins", "codes", "adapter"]
+Kind = Literal["rows", "mended", "offsets", "original", "arrival", "origins", "codes", "adapter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,9 @@ class NamedCheckpoint:
 
 def named_files(session: Session) -> list[NamedFile]:
     """Every stored file that a row names, each key once."""
-    return list({file.key: file for file in (*_of_datasets(session), *_of_adapters(session))}.values())
+    # What two rows name is told of once, by the later one.
+    found = (*_of_arrivals(session), *_of_datasets(session), *_of_adapters(session))
+    return list({file.key: file for file in found}.values())
 
 
 def is_named(session: Session, key: str) -> bool:
@@ -73,6 +75,13 @@ def _of_datasets(session: Session) -> Iterator[NamedFile]:
             yield NamedFile(version.origins_key, "origins", version.origins_sha256, version.id, f"The origins {of}")
         if version.codes_key:
             yield NamedFile(version.codes_key, "codes", version.split_sha256, version.id, f"The split {of}")
+
+
+def _of_arrivals(session: Session) -> Iterator[NamedFile]:
+    """Uploads that are not a dataset yet."""
+    for arrival in session.scalars(select(Arrival).where(Arrival.kept_sha256.is_not(None)).order_by(Arrival.id)):
+        what = f"The upload of “{arrival.name}”, which is not a dataset yet,"
+        yield NamedFile(str(arrival.original_key), "arrival", arrival.kept_sha256, arrival.id, what)
 
 
 def _of_adapters(session: Session) -> Iterator[NamedFile]:

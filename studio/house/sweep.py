@@ -3,8 +3,8 @@
 import logging
 from dataclasses import dataclass
 
-from studio import runs
-from studio.db import SessionFactory
+from studio import datasets, runs
+from studio.db import SessionFactory, transaction
 from studio.house.findings import House
 from studio.house.leftovers import SPARED_SECONDS, find_leftovers
 from studio.settings import Settings
@@ -34,6 +34,8 @@ def sweep(
     """Remove expired checkpoints and leftovers; any number of websites may do so at once. Commits."""
     house = House(settings, session_factory, storage)
     checkpoints = runs.expire_checkpoints(session_factory, settings.runs_dir, days=settings.checkpoint_days)
+    with transaction(session_factory) as session:
+        datasets.forget_old_arrivals(session)
     removed = [left for left in find_leftovers(house, spared_seconds) if left.remove()]
     swept = Swept(checkpoints, len(removed), sum(left.size_bytes for left in removed))
     if checkpoints or removed:

@@ -1,0 +1,135 @@
+"""The worker's side of an arrival: what the child is asked, and what becomes of its report."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from studio import chores
+from studio.actors import Actor
+from studio.chores import ChoreLease
+from studio.datasets.checkups import ask_checkup
+from studio.datasets.importing import Original, new_dataset
+from studio.datasets.keys import NewFiles
+from studio.datasets.models import Arrival, original_key
+from studio.datasets.splits import Split
+from studio.errors import NotFound
+from studio.formats import ImportLimits
+from studio.formats.report import OFFSETS_FILE, ROWS_FILE, Report
+from studio.importing import CHECKED_FOLDER, FETCHED_FOLDER
+from studio.queue import Queue
+from studio.storage import Storage
+
+
+def arrival_of(session: Session, lease: ChoreLease) -> Arrival:
+    """What a worker is to import; raises NotFound."""
+    arrival = session.get(Arrival, lease.params["arrival"])
+    if arrival is None:
+        raise NotFound("This import is gone.")
+    return arrival
+
+
+def import_request(arrival: Arrival, *, storage: Storage, limits: ImportLimits) -> dict[str, Any]:
+    """What the child is asked; `hub` is None where the file is here. Raises NotFound when a kept file is missing."""
+    kept = arrival.original_key
+    return {
+        "path": str(storage.path(kept)) if kept else None,
+        "kind": arrival.source.get("file_kind"),
+        "hub": arrival.source if kept is None else None,
+        "mapping": arrival.options["mapping"],
+        "leave_out": arrival.options["leave_out"],
+        "limits": asdict(limits),
+    }
+
+
+def keep_import(
+    session: Session,
+    storage: Storage,
+    arrival: Arrival,
+    lease: ChoreLease,
+    folder: Path,
+    result: dict[str, Any],
+    *,
+    queue: Queue,
+) -> None:
+    """Make the dataset, or tell why there is none, and finish the chore; flushes.
+
+    `arrival` was read before: files are moved while this session locks nothing yet. Raises ChoreLost, and NotFound when
+    the arrival is gone; then nothing of it stays.
+    """
+    report = Report(**result["report"])
+    seen = _Seen.of(arrival, result["fetched"])
+    files = NewFiles(session, storage)
+    if result["fetched"] and seen.is_kept_after(report):
+        files.take(folder / FETCHED_FOLDER / result["fetched"]["file"], original_key(seen.sha256))
+    told: dict[str, Any] = {"source": seen.source, "report": _told(arrival, report), "kept_sha256": None}
+    if report.outcome == "accepted":
+        told["dataset_id"] = _make(session, files, arrival, seen, report, folder / CHECKED_FOLDER, queue)
+    elif seen.is_kept_after(report):
+        told["kept_sha256"] = seen.sha256
+    elif arrival.original_key is not None:
+        files.let_go(arrival.original_key)
+    _update(session, arrival.id, told)
+    chores.finish(session, lease, {"dataset_id": told.get("dataset_id")})
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The file that was read, and what is now known of where it comes from."""
+
+    source: dict[str, Any]
+    sha256: str
+
+    @classmethod
+    def of(cls, arrival: Arrival, fetched: dict[str, Any] | None) -> "_Seen":
+        if fetched is None:
+            assert arrival.kept_sha256 is not None
+            return cls(arrival.source, arrival.kept_sha256)
+        known = {"file_name": fetched["file_name"], "file_kind": fetched["kind"], "size_bytes": fetched["size_bytes"]}
+        return cls(arrival.source | known | {"facts": fetched["source"]}, fetched["sha256"])
+
+    def is_kept_after(self, report: Report) -> bool:
+        """Whether the file is a dataset's now, or a person may say how to read it and go on."""
+        return report.outcome in {"accepted", "needs_mapping", "wrong_mapping"} or report.good_rows > 0
+
+
+def _make(
+    session: Session, files: NewFiles, arrival: Arrival, seen: _Seen, report: Report, folder: Path, queue: Queue
+) -> str:
+    """The dataset, with its files stored before the first statement; returns its id."""
+    source = seen.source
+    original = Original(source["file_name"], source["file_kind"], source["size_bytes"], seen.sha256)
+    actor = Actor(arrival.owner_id)
+    split = Split.model_validate(arrival.options["split"])
+    dataset = new_dataset(actor, arrival.name, original, report, split)
+    if "facts" in source:
+        dataset.latest.facts = report.facts | {"source": source["facts"]}
+    files.take(folder / ROWS_FILE, dataset.latest.rows_key)
+    files.take(folder / OFFSETS_FILE, dataset.latest.offsets_key)
+    session.add(dataset)
+    session.flush()
+    ask_checkup(session, actor, dataset.latest, queue=queue)
+    return dataset.id
+
+
+def _told(arrival: Arrival, report: Report) -> dict[str, Any]:
+    """A wrong mapping is asked for again, with the columns that were shown the first time."""
+    if report.outcome == "accepted":
+        return {"outcome": "accepted"}
+    if report.outcome == "wrong_mapping":
+        return arrival.report | {"outcome": report.outcome, "message": report.message, "fields": report.fields}
+    return asdict(report)
+
+
+def _update(session: Session, arrival_id: str, values: dict[str, Any]) -> None:
+    found = session.execute(
+        update(Arrival)
+        .where(Arrival.id == arrival_id)
+        .values(**values)
+        .returning(Arrival.id)
+        .execution_options(synchronize_session=False)
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound("This import is gone.")
