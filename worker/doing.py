@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from studio import chores, datasets
+from studio.actors import Actor
 from studio.chores import ChoreLease
 from studio.datasets import DatasetVersion
 from studio.db import reading, transaction
@@ -61,6 +62,7 @@ class Mending:
             "shape": version.shape,
             "steps": [step | {"sentence": told.sentence()} for step, told in zip(plain, steps, strict=True)],
             "publish": lease.params["publish"],
+            "test": _test_rows(bench, lease, steps),
         }
         return Work(request, module="studio.mending", memory_bytes=_CHECKS_MEMORY_BYTES)
 
@@ -110,6 +112,17 @@ DOERS: Mapping[str, Doer] = {
     "splitting": Splitting(),
     "tokens": CountTokens(),
 }
+
+
+def _test_rows(bench: Bench, lease: ChoreLease, steps: datasets.Recipe) -> dict[str, Any] | None:
+    """Where the rows lie that a recipe takes from another dataset."""
+    step = datasets.added_test(steps)
+    if step is None:
+        return None
+    with reading(bench.session_factory) as session:
+        source = datasets.get_version(session, Actor(id=lease.owner_id), step.dataset_version_id)
+        fields = list(source.facts.get("fields", ()))
+        return {"rows": str(bench.storage.path(source.rows_key)), "row_count": source.row_count, "fields": fields}
 
 
 def _version(bench: Bench, lease: ChoreLease) -> DatasetVersion:

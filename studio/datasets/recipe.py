@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from studio.datasets.split_plan import SplitRows
 from studio.errors import InvalidInput
+from studio.ids import ID_PATTERN
 
 _ROW_NUMBERS = 100_000
 _STEPS = 50
+_PRESENT_TEST = {"keep": "beside", "drop": "in place of", "train": "and train on"}
 CheckName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 RowNumber = Annotated[int, Field(ge=1, le=2**31)]
 
@@ -138,6 +140,24 @@ class UseChosen(_Step):
         return "Keep the prompt and the chosen answer of each row"
 
 
+class AddTest(_Step):
+    """The rows of another dataset become test rows; what asks the same, or nearly, is neither trained on nor validated.
+
+    `name` and `sha256` are those of the version named; they are filled in when the step is asked for.
+    """
+
+    do: Literal["add_test"] = "add_test"
+    dataset_version_id: str = Field(pattern=ID_PATTERN.pattern)
+    present_test: Literal["keep", "drop", "train"] = "keep"
+    name: str = Field("", max_length=200)
+    sha256: str = Field("", pattern="^([0-9a-f]{64})?$")
+
+    def sentence(self) -> str:
+        """In words."""
+        present = _PRESENT_TEST[self.present_test]
+        return f"Test with the rows of {self.name or 'another dataset'}, {present} the present test rows"
+
+
 class ChooseParent(_Step):
     """An older version becomes the newest one again, row for row."""
 
@@ -160,6 +180,7 @@ RecipeStep = (
     | DropRows
     | Edit
     | UseChosen
+    | AddTest
     | ChooseParent
     | SplitRows
 )

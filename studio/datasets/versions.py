@@ -20,6 +20,7 @@ from studio.datasets.checkups import ask_checkup, checkup_key, checkup_of
 from studio.datasets.edits import check_edit
 from studio.datasets.keys import NewFiles
 from studio.datasets.models import Dataset, DatasetVersion
+from studio.datasets.own_test import with_source
 from studio.datasets.recipe import ChooseParent, Edit, Recipe, RecipeStep, read_recipe, recipe_key, write_recipe
 from studio.datasets.split_plan import SplitRows
 from studio.datasets.splits import Split
@@ -68,6 +69,7 @@ def ask_mending(
     Raises InvalidInput for steps that cannot be done, and Conflict where a step needs a checkup that is not there.
     """
     _check_steps(session, actor, version, recipe)
+    recipe = with_source(session, actor, version, recipe)
     key = recipe_key(version.id, checkup_key(version), recipe, publish=publish)
     params = {"version_id": version.id, "recipe": write_recipe(recipe), "publish": publish}
     lost = not publish and not (_folder(cache, key) / CHANGES_FILE).is_file()
@@ -179,8 +181,9 @@ def _made(
     split = Split.model_validate(parent.split | {"codes_sha256": codes, "sizes": result["sizes"]})
     inherited = {name: getattr(parent, name) for name in SHARED}
     found = {name: result[name] for name in ("shape", "canonical", "sha256", "size_bytes", "row_count", "facts")}
-    # Fixes change texts and leave rows out; what stands beside the texts stays.
-    beside = {"fields": parent.facts["fields"]} if "fields" in parent.facts else {}
+    # Fixes change texts and leave rows out; what stands beside the texts stays. Added rows may bring more.
+    fields = dict.fromkeys([*parent.facts.get("fields", ()), *result.get("added_fields", ())])
+    beside = {"fields": list(fields)} if "fields" in parent.facts or fields else {}
     found["facts"] = found["facts"] | beside
     own = {"split": split.model_dump(mode="json"), "split_sha256": codes, "origins_sha256": result["origins_sha256"]}
     made = {"dataset_id": parent.dataset_id, "owner_id": parent.owner_id, "parent_id": parent.id, "number": number}

@@ -24,6 +24,7 @@ class Changes:
         self.steps = [{"dropped": 0, "changed": 0} for _ in steps]
         self.dropped = 0
         self.changed = 0
+        self.added = 0
 
     def __enter__(self) -> "Changes":
         return self

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,25 @@ class Marks:
         return bool(self._bits[number >> 3] >> (number & 7) & 1)
 
 
+@dataclass(frozen=True, slots=True)
+class TestRows:
+    """Rows of another version that are to be test rows of the new one."""
+
+    rows: str
+    row_count: int
+    fields: list[str]
+
+    def lines(self) -> Iterator[bytes]:
+        """All of them as they are stored."""
+        with Path(self.rows).open("rb", buffering=1 << 20) as stream:
+            yield from stream
+
+
 class Parent:
     """Its rows are counted from 1. A byte for each says which step (from 1) dropped it; 0: it stays."""
 
-    def __init__(self, request: dict[str, Any], tell: Callable[[str, int, int], None]) -> None:
+    def __init__(self, request: dict[str, Any], folder: Path, tell: Callable[[str, int, int], None]) -> None:
+        self.folder = folder
         self.row_count: int = request["row_count"]
         self.canonical: str = request["canonical"]
         self.codes = Path(request["split_codes"]).read_bytes()
@@ -41,7 +57,9 @@ class Parent:
         self._findings = Path(request["findings"])
         self._rows = Path(request["rows"])
         self._offsets = Path(request["offsets"])
-        self._tell = tell
+        self.tell = tell
+        self.test: TestRows | None = TestRows(**request["test"]) if request.get("test") else None
+        self.alike = 0
 
     def stays(self, number: int) -> bool:
         """Whether no step so far has dropped it."""
@@ -59,8 +77,8 @@ class Parent:
             for number, line in enumerate(stream, start=1):
                 yield number, line
                 if number % _TOLD_EVERY_ROWS == 0:
-                    self._tell(phase, number, self.row_count)
-        self._tell(phase, self.row_count, self.row_count)
+                    self.tell(phase, number, self.row_count)
+        self.tell(phase, self.row_count, self.row_count)
 
     def remaining(self) -> Iterator[tuple[int, Row]]:
         """The rows that stay, as the steps so far leave them."""

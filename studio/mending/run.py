@@ -8,15 +8,16 @@ from typing import Any
 
 import orjson
 
+from studio.checks.seen import SPLITS
 from studio.chores.child import CannotDo, Progress
 from studio.formats.canonical import OFFSET_BYTES, CanonicalFiles, canonical_line, without_fields
 from studio.formats.facts import FactCounter, row_characters
 from studio.formats.limits import ImportLimits
 from studio.formats.problems import OverLimit, RowProblem
 from studio.formats.shapes import Row, canonical_kind
-from studio.mending import CHANGED_BIT, CODES_FILE, ORIGINS_FILE
+from studio.mending import ADDED, CHANGED_BIT, CODES_FILE, ORIGINS_FILE
 from studio.mending.changes import Changes
-from studio.mending.parent import Parent
+from studio.mending.parent import Parent, TestRows
 from studio.mending.steps import plan_step
 
 # Mending seldom makes rows longer: a placeholder may be longer than what it stands for.
@@ -45,7 +46,7 @@ class NewVersion:
         self._codes.close()
 
     def write(self, row: Row, line: bytes, *, origin: int, code: int) -> None:
-        """Add one row; `origin` is its number in the parent, with CHANGED_BIT if it was changed."""
+        """Add one row; `origin` is its number in the parent, with CHANGED_BIT if it was changed, or ADDED."""
         self._count += 1
         self._files.write(line)
         spoken: list[str] = []
@@ -69,14 +70,17 @@ class NewVersion:
 
 def mend_rows(request: dict[str, Any], folder: Path, progress: Progress) -> dict[str, Any]:
     """Apply `request["steps"]`; without `publish` only the changes are written. Raises CannotDo."""
-    parent = Parent(request, progress.tell)
+    parent = Parent(request, folder, progress.tell)
     for place, step in enumerate(request["steps"], start=1):
         plan_step(parent, place, step)
     with ExitStack() as stack:
         changes = stack.enter_context(Changes(folder, request["steps"]))
-        limit_bytes = 2 * Path(request["rows"]).stat().st_size + _ROOM_BYTES
+        added_bytes = Path(parent.test.rows).stat().st_size if parent.test else 0
+        limit_bytes = 2 * Path(request["rows"]).stat().st_size + added_bytes + _ROOM_BYTES
         new = stack.enter_context(NewVersion(folder, limit_bytes)) if request["publish"] else None
         kind, sizes = _write(parent, changes, new)
+        if parent.test is not None:
+            _append(parent.test, kind, sizes, changes, new)
     _refuse(sizes, changes)
     canonical = kind.split()[0]
     # The shape of rows that were left as they were is still that of the upload.
@@ -87,6 +91,9 @@ def mend_rows(request: dict[str, Any], folder: Path, progress: Progress) -> dict
         "changed": changes.changed,
         "row_count": sum(sizes),
         "sizes": sizes,
+        "added": changes.added,
+        "alike": parent.alike,
+        "added_fields": parent.test.fields if parent.test else [],
     }
     return result | ({"canonical": canonical, "shape": shape, **new.described(shape)} if new else {})
 
@@ -118,6 +125,19 @@ def _write(parent: Parent, changes: Changes, new: NewVersion | None) -> tuple[st
     return kind, sizes
 
 
+def _append(test: TestRows, kind: str, sizes: list[int], changes: Changes, new: NewVersion | None) -> None:
+    """Write the test rows after the others."""
+    code = SPLITS.index("test")
+    for line in test.lines():
+        row = orjson.loads(line)
+        if canonical_kind(row) != kind and sum(sizes):
+            raise CannotDo(f"The test rows are {canonical_kind(row)}, and the rows of this dataset {kind}.")
+        sizes[code] += 1
+        changes.added += 1
+        if new is not None:
+            _add(new, row, line, ADDED, code)
+
+
 def _add(new: NewVersion, row: Row, line: bytes, origin: int, code: int) -> None:
     try:
         new.write(row, line, origin=origin, code=code)
@@ -135,7 +155,7 @@ def _line(number: int, row: Row, limits: ImportLimits) -> bytes:
 def _refuse(sizes: list[int], changes: Changes) -> None:
     """Refuse what nobody could train on, and what would be the same version once more."""
     train, validation, _ = sizes
-    if not changes.dropped and not changes.changed:
+    if not (changes.dropped or changes.changed or changes.added):
         raise CannotDo("Nothing would change: no row of this version is touched by these steps.")
     if sum(sizes) < 2:
         raise CannotDo("Fewer than two rows would be left, and a dataset needs one to train on and one to validate.")
