@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from studio.mending import CHANGED_BIT
+from studio.mending import ADDED, CHANGED_BIT
 
 DiffKind = Literal["dropped", "added", "changed"]
 DIFF_KINDS: tuple[DiffKind, ...] = ("dropped", "added", "changed")
 PAIR_BYTES = 16
 _NUMBER = CHANGED_BIT - 1
+# A row that was added comes from no row of the ancestor. Greater than any place, these keep the two sides apart.
+_ADDED_BEFORE, _ADDED_AFTER = _NUMBER - 2, _NUMBER - 1
 _TOLD_EVERY = 1 << 16
 
 
@@ -33,7 +35,7 @@ def write_differences(
 ) -> dict[DiffKind, int]:
     """Make the folder with a file for each kind; returns how many rows differ in each way. `tell` is given rows."""
     found = {kind: array("Q") for kind in DIFF_KINDS}
-    for kind, mine, other in _pairs(_origins(before), _origins(after), tell):
+    for kind, mine, other in _pairs(_origins(before, _ADDED_BEFORE), _origins(after, _ADDED_AFTER), tell):
         found[kind].extend((mine, other))
     folder.mkdir(parents=True)
     for kind, numbers in found.items():
@@ -69,12 +71,15 @@ def _pairs(
             yield "changed", mine, other
 
 
-def _origins(line: Line) -> "array[int]":
-    """The place of each row in the ancestor (from 1), with CHANGED_BIT if it was changed since."""
+def _origins(line: Line, added: int) -> "array[int]":
+    """The place of each row in the ancestor (from 1) or `added`, with CHANGED_BIT if it was changed since."""
     origins = array("Q", range(1, line.row_count + 1))
     for path in line.origins:
-        below = unpacked(path.read_bytes())
-        origins = array("Q", (below[(origin & _NUMBER) - 1] | (origin & CHANGED_BIT) for origin in origins))
+        # A row that was added stays one in all versions that come after.
+        below = array("Q", [ADDED]) + unpacked(path.read_bytes())
+        origins = array("Q", (below[origin & _NUMBER] | (origin & CHANGED_BIT) for origin in origins))
+    if ADDED in origins or ADDED | CHANGED_BIT in origins:
+        origins = array("Q", (origin if origin & _NUMBER != ADDED else origin | added for origin in origins))
     return origins
 
 
