@@ -74,6 +74,7 @@ def measure(folder: Path, rows: int, largest: int) -> dict[str, Any]:
 
 def time_studio(folder: Path, count: int) -> dict[str, float]:
     """From the file of rows to the Arrow file, and a second look at it as a trainer takes it."""
+    import worker.preload_text  # noqa: F401 (as the child of the worker starts)
     from studio.runs import validate_spec
     from worker.data import RowTokenizer
     from worker.tokens import TokenCache

@@ -1,6 +1,8 @@
 """Rows are tokenised once: the cache gives trainers the same bytes, and survives what happens to files."""
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -174,3 +176,14 @@ def test_the_key_tells_everything_apart_that_changes_the_rows(base_folder: Path,
 
     assert len(set(keys)) == len(keys)
     assert keys[0] == tokens_key("0" * 64, AutoTokenizer.from_pretrained(base_folder), base_folder, "answers")
+
+
+def test_children_that_read_texts_start_without_torch(base_folder: Path) -> None:
+    program = (
+        "import sys, worker.preload_text; from pathlib import Path; from worker.tokens_load import load_tokenizer; "
+        "print(len(load_tokenizer(Path(sys.argv[1]))), any(name.startswith('torch.') for name in sys.modules))"
+    )
+
+    said = subprocess.run([sys.executable, "-c", program, str(base_folder)], capture_output=True, text=True, check=True)
+
+    assert (said.stdout.split()[1], said.stderr) == ("False", "")
