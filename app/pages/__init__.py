@@ -12,7 +12,9 @@ from app.pages import (
     home,
     launch,
     mapping,
+    own_test,
     row_editor,
+    rows_editor,
     run,
     run_actions,
     runs,
@@ -26,7 +28,20 @@ from app.pages import (
 
 router = APIRouter(include_in_schema=False)
 # Fixed paths come before those with an id.
-_OF_DATASETS = (mapping, datasets, searching, checks, fixes, versions, row_editor, split, tokens, card)
+_OF_DATASETS = (
+    mapping,
+    datasets,
+    searching,
+    checks,
+    fixes,
+    versions,
+    row_editor,
+    rows_editor,
+    own_test,
+    split,
+    tokens,
+    card,
+)
 for module in (home, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, system):
     router.include_router(module.router)
 
@@ -40,8 +55,10 @@ __all__ = [
     "home",
     "launch",
     "mapping",
+    "own_test",
     "router",
     "row_editor",
+    "rows_editor",
     "run",
     "run_actions",
     "runs",

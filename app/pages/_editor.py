@@ -62,11 +62,16 @@ def act(parts: list[EditedPart], action: str) -> list[EditedPart]:
 
 def row_of(row: Mapping[str, Any], parts: list[EditedPart]) -> dict[str, Any]:
     """The row with these texts; raises InvalidInput when nothing was changed."""
-    written = {part.key: _value(row[part.key], part) for part in parts}
-    edited = {key: written.get(key, value) for key, value in row.items()}
+    edited = written_row(row, parts)
     if edited == row:
         raise InvalidInput("Nothing was changed in this row.")
     return edited
+
+
+def written_row(row: Mapping[str, Any], parts: list[EditedPart]) -> dict[str, Any]:
+    """The row with these texts, equal to what it was where nothing was changed."""
+    written = {part.key: _value(row[part.key], part) for part in parts}
+    return {key: written.get(key, value) for key, value in row.items()}
 
 
 def _part(key: str, value: Any) -> EditedPart:

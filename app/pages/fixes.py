@@ -93,10 +93,17 @@ def stop(dataset_id: IdInPath, chore_id: IdInPath, session: CurrentSession, acto
 
 
 def try_recipe(
-    request: Request, session: Session, actor: Actor, services: Services, version: DatasetVersion, recipe: Recipe
+    request: Request,
+    session: Session,
+    actor: Actor,
+    services: Services,
+    version: DatasetVersion,
+    recipe: Recipe,
+    *,
+    publish: bool = False,
 ) -> Response:
-    """Ask for a preview and lead to it."""
-    chore = _ask(session, actor, services, version, recipe, publish=False)
+    """Ask for a preview, or for the version at once, and lead to it."""
+    chore = _ask(session, actor, services, version, recipe, publish=publish)
     return go_to(request, f"/datasets/{version.dataset_id}/mendings/{chore.id}")
 
 
