@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from app import downloads, exports
 from app.api import (
     adapters,
+    arrivals,
     base_models,
     checks,
     datasets,
@@ -18,7 +19,21 @@ from app.api import (
 )
 
 router = APIRouter()
-for _part in (datasets, checks, mendings, versions, base_models, methods, runs, run_actions, history, adapters, system):
+# Fixed paths come before those with an id.
+for _part in (
+    arrivals,
+    datasets,
+    checks,
+    mendings,
+    versions,
+    base_models,
+    methods,
+    runs,
+    run_actions,
+    history,
+    adapters,
+    system,
+):
     router.include_router(_part.router)
 router.include_router(downloads.router)
 router.include_router(exports.router)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from app.api.arrivals import ArrivalOut, arrival_out
 from app.api.models import Out, Page, RenameIn, page_of
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit, VersionNumber
 from app.uploads import ReceivedForm, UploadedBody, UploadedForm
@@ -83,6 +84,7 @@ class RowsOut(Out):
 @router.post(
     "",
     status_code=201,
+    responses={202: {"model": ArrivalOut, "description": "A worker imports it."}},
     summary="Upload a dataset as a form",
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
 )
@@ -92,16 +94,18 @@ def upload_form(
     actor: CurrentActor,
     services: CurrentServices,
     response: Response,
-) -> DatasetDetailOut:
-    """Import one file in the field `file`; every problem of a refused file is in `problems`."""
-    dataset = import_received(received, session, actor, services)
-    response.headers["location"] = f"/api/datasets/{dataset.id}"
-    return _detail(dataset)
+) -> DatasetDetailOut | ArrivalOut:
+    """Import one file in the field `file`; every problem of a refused file is in `problems`.
+
+    A large file is answered with 202 and is imported by a worker; follow its `url`.
+    """
+    return _answer(import_received(received, session, actor, services), response)
 
 
 @router.put(
     "/upload",
     status_code=201,
+    responses={202: {"model": ArrivalOut, "description": "A worker imports it."}},
     summary="Upload a dataset as a body",
     openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": _BYTES}}}},
 )
@@ -111,11 +115,9 @@ def upload_body(
     actor: CurrentActor,
     services: CurrentServices,
     response: Response,
-) -> DatasetDetailOut:
-    """Import the body as the file `filename`; the form's other fields are taken from the query."""
-    dataset = import_received(received, session, actor, services)
-    response.headers["location"] = f"/api/datasets/{dataset.id}"
-    return _detail(dataset)
+) -> DatasetDetailOut | ArrivalOut:
+    """Import the body as the file `filename`; the form's other fields are taken from the query. Large ones as above."""
+    return _answer(import_received(received, session, actor, services), response)
 
 
 @router.get("", summary="List datasets")
@@ -170,10 +172,10 @@ def delete_dataset(
 
 def import_received(
     received: ReceivedForm, session: CurrentSession, actor: CurrentActor, services: CurrentServices
-) -> datasets.Dataset:
-    """Make a dataset of what was uploaded: the form's page and both routes above do the same."""
+) -> datasets.Dataset | datasets.ArrivalSight:
+    """Make a dataset of what was uploaded, or have a worker do it, as the form's page does."""
     options = received.options
-    return datasets.import_upload(
+    return datasets.take_upload(
         session,
         actor,
         received.upload,
@@ -182,9 +184,20 @@ def import_received(
         mapping=options.mapping,
         split=options.split,
         leave_out=options.leave_out,
+        small_bytes=services.settings.small_upload_bytes,
         limits=_limits(services.settings),
         queue=services.queue,
     )
+
+
+def _answer(made: datasets.Dataset | datasets.ArrivalSight, response: Response) -> DatasetDetailOut | ArrivalOut:
+    if isinstance(made, datasets.Dataset):
+        response.headers["location"] = f"/api/datasets/{made.id}"
+        return _detail(made)
+    told = arrival_out(made)
+    response.status_code = 202
+    response.headers["location"] = told.url
+    return told
 
 
 def _limits(settings: Settings) -> datasets.ImportLimits:

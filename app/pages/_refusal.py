@@ -63,11 +63,12 @@ def preview_of(samples: Sequence[dict[str, Any]], mapping: Mapping[str, str]) ->
     return MappingPreview([MappedSample(turns_of(one.row or {}), one.problem) for one in found])
 
 
-def refusal_context(error: StudioError | None, values: Mapping[str, str]) -> dict[str, Any]:
-    """What `_refusal.html` needs; `values` are the fields that were sent with the file."""
+def refusal_context(error: StudioError | None, values: Mapping[str, str], *, is_kept: bool = False) -> dict[str, Any]:
+    """What `_refusal.html` needs; `values` are the fields that were sent with the file, which `is_kept` or is not."""
     known = error if isinstance(error, InvalidInput) else None
     return {
         "error": error,
+        "is_kept": is_kept,
         "fields": dict(known.fields) if known else {},
         "problems": known.problems if known else [],
         "good_rows": error.good_rows if isinstance(error, datasets.RowsRefused) else 0,

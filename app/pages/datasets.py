@@ -12,7 +12,7 @@ from app.pages._upload_form import UploadForm
 from app.render import go_to, is_fragment_request, render
 from app.uploads import UploadedForm
 from studio import datasets, runs
-from studio.datasets import SplitName
+from studio.datasets import Dataset, SplitName
 from studio.errors import StudioError
 
 router = APIRouter(prefix="/datasets")
@@ -30,6 +30,7 @@ def list_datasets(
         "datasets": found,
         "used": runs.count_by_dataset(session, actor),
         "health": datasets.healths(session, actor, [dataset.latest for dataset in found]),
+        "arrivals": datasets.list_arrivals(session, actor) if after is None else [],
         "next_after": found[-1].id if len(found) == _PAGE_DATASETS else None,
     }
     return render(request, "datasets/list.html", context)
@@ -45,10 +46,10 @@ def new_dataset(request: Request, services: CurrentServices) -> HTMLResponse:
 def create_dataset(
     request: Request, received: UploadedForm, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> Response:
-    """Import the received file; bad input shows the form again with every problem."""
+    """Import the received file, or have a worker do it; bad input shows the form again with every problem."""
     form = UploadForm(received.fields)
     try:
-        dataset = datasets.import_upload(
+        made = datasets.take_upload(
             session,
             actor,
             received.upload,
@@ -57,12 +58,15 @@ def create_dataset(
             mapping=form.mapping,
             split=form.split(),
             leave_out=form.leave_out,
+            small_bytes=services.settings.small_upload_bytes,
             limits=datasets.ImportLimits(unpacked_limit_bytes=services.settings.unpacked_limit_bytes),
             queue=services.queue,
         )
     except StudioError as error:
         return _refused(request, form, error, services)
-    return go_to(request, f"/datasets/{dataset.id}")
+    return go_to(
+        request, f"/datasets/{made.id}" if isinstance(made, Dataset) else f"/datasets/arrivals/{made.arrival.id}"
+    )
 
 
 @router.get("/{dataset_id}")

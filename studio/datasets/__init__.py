@@ -7,9 +7,9 @@ from studio.datasets.arrivals import (
     forget_old_arrivals,
     get_arrival,
     go_on,
-    is_long,
     keep_upload,
     list_arrivals,
+    take_upload,
 )
 from studio.datasets.arrived import arrival_of, import_request, keep_import
 from studio.datasets.blockers import Blocker, launch_blockers
@@ -153,7 +153,6 @@ __all__ = [
     "healths",
     "import_request",
     "import_upload",
-    "is_long",
     "is_named",
     "keep_changes",
     "keep_findings",
@@ -190,6 +189,7 @@ __all__ = [
     "split_rows",
     "split_sizes",
     "test_candidates",
+    "take_upload",
     "use_again",
     "version_split_codes",
     "version_split_sizes",

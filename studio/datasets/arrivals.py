@@ -11,13 +11,14 @@ from studio import chores
 from studio.actors import Actor
 from studio.chores import Chore
 from studio.datasets.checking import refusal
-from studio.datasets.importing import settle
+from studio.datasets.importing import import_upload, settle
 from studio.datasets.keys import NewFiles, discard_unnamed
-from studio.datasets.models import Arrival
+from studio.datasets.models import Arrival, Dataset
 from studio.datasets.receiving import ReceivedUpload
 from studio.datasets.splits import Split
 from studio.db import on_commit, utc_now
 from studio.errors import Conflict, NotFound, StudioError
+from studio.formats import ImportLimits
 from studio.formats.report import Report
 from studio.queue import Queue
 from studio.storage import Storage
@@ -65,8 +66,28 @@ class ArrivalSight:
         return self.status in {"refused", "failed", "cancelled"} and has_source
 
 
-def is_long(upload: ReceivedUpload, small_bytes: int) -> bool:
-    """Whether checking a file takes longer than its sender should wait."""
+def take_upload(
+    session: Session,
+    actor: Actor,
+    upload: ReceivedUpload,
+    *,
+    storage: Storage,
+    small_bytes: int,
+    limits: ImportLimits,
+    queue: Queue,
+    name: str | None = None,
+    mapping: dict[str, str] | None = None,
+    split: Split | None = None,
+    leave_out: bool = False,
+) -> Dataset | ArrivalSight:
+    """Import a small file at once, and have a worker import a larger one; raises what import_upload raises."""
+    said: dict[str, Any] = {"name": name, "mapping": mapping, "split": split, "leave_out": leave_out}
+    if _is_long(upload, small_bytes):
+        return keep_upload(session, actor, upload, storage=storage, queue=queue, **said)
+    return import_upload(session, actor, upload, storage=storage, queue=queue, limits=limits, **said)
+
+
+def _is_long(upload: ReceivedUpload, small_bytes: int) -> bool:
     is_packed = upload.file_name.lower().endswith((".gz", ".parquet"))
     return upload.size_bytes * (_PACKED if is_packed else 1) > small_bytes
 
