@@ -84,6 +84,7 @@ def dataset_card(
         f"- sha256: `{version.sha256}`",
         f"- split: {split} (seed {version.split['seed']})",
         f"- made from: {_one_line(version.file_name)} ({version.file_format}), sha256 `{version.original_sha256}`",
+        *_own_tests(dataset, version),
         *_lengths(version),
         "",
         "## What the checks found",
@@ -134,6 +135,18 @@ def _head(version: DatasetVersion) -> dict[str, Any]:
         "size_categories": [size],
         "task_categories": ["text-generation"],
     }
+
+
+def _own_tests(dataset: Dataset, version: DatasetVersion) -> list[str]:
+    """Where test rows come from that were not in the file itself: this version, or one that it comes from, took them."""
+    known = {one.id: one for one in dataset.versions}
+    lines: list[str] = []
+    at: DatasetVersion | None = version
+    while at is not None:
+        taken = [step for step in at.recipe if step["do"] == "add_test"]
+        lines += [f"- test rows from: {_one_line(step['name'])}, sha256 `{step['sha256']}`" for step in taken]
+        at = known.get(at.parent_id) if at.parent_id else None
+    return lines
 
 
 def _lengths(version: DatasetVersion) -> list[str]:
