@@ -138,7 +138,7 @@ def _head(version: DatasetVersion) -> dict[str, Any]:
 
 
 def _own_tests(dataset: Dataset, version: DatasetVersion) -> list[str]:
-    """Where test rows come from that were not in the file itself: this version, or one that it comes from, took them."""
+    """Where test rows come from that this version, or one that it comes from, took from elsewhere."""
     known = {one.id: one for one in dataset.versions}
     lines: list[str] = []
     at: DatasetVersion | None = version
