@@ -12,6 +12,7 @@ from studio.errors import InvalidInput
 from studio.runs import errors_by_field
 
 _SPLIT = "split"
+_ASK_COLUMNS = "ask_columns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class UploadForm:
 
     @property
     def mapping(self) -> dict[str, str] | None:
-        """Target -> column, once the person was asked."""
-        return mapping_of(self.values) or None
+        """Target -> column, once the person was asked; empty to be asked, None to have it recognised."""
+        return mapping_of(self.values) or ({} if self.values.get(_ASK_COLUMNS) else None)
 
     def split(self) -> Split:
         """The split that was asked for; raises InvalidInput."""

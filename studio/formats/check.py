@@ -73,6 +73,8 @@ def _plan(request: Request, table: Table, head: list[Row]) -> Plan | None:
     names = {name for candidate in candidates for name in candidate}
     if request.mapping:
         return mapped_plan(request.mapping, names, read_json, fields)
+    if request.mapping is not None:
+        raise NeedsMapping(_columns(head), sample_rows(head))
     system = {name for candidate in candidates for name in system_beside(candidate)}
     plans = (plan_for((*candidate, *system.difference(candidate)), read_json, fields) for candidate in candidates)
     if plan := next(filter(None, plans), None):

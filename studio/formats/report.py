@@ -21,6 +21,7 @@ class Request:
     folder: Path
     kind: FileKind
     mapping: dict[str, str] | None
+    """Target -> column; None takes what is recognised or safely guessed, an empty one asks in any case."""
     limits: ImportLimits
     keep_fields: bool = True
     """Keep what stands beside the shape; version 0.1 left it out, and makes its files again without it."""
