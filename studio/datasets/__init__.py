@@ -40,7 +40,7 @@ from studio.datasets.importing import import_upload
 from studio.datasets.keys import is_named
 from studio.datasets.mapping import MappedRow, guess_mapping, map_samples, read_samples
 from studio.datasets.models import Arrival, Dataset, DatasetVersion, offsets_key, rows_key
-from studio.datasets.own_test import added_test, test_candidates
+from studio.datasets.own_test import added_test, test_candidates, tests_with
 from studio.datasets.reading import (
     NumberedRow,
     read_places,
@@ -189,6 +189,7 @@ __all__ = [
     "split_rows",
     "split_sizes",
     "test_candidates",
+    "tests_with",
     "take_upload",
     "use_again",
     "version_split_codes",

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from studio.datasets.models import Dataset, DatasetVersion
+from studio.datasets.own_test import taken_tests
 from studio.datasets.splits import SplitName
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -84,7 +85,7 @@ def dataset_card(
         f"- sha256: `{version.sha256}`",
         f"- split: {split} (seed {version.split['seed']})",
         f"- made from: {_one_line(version.file_name)} ({version.file_format}), sha256 `{version.original_sha256}`",
-        *_own_tests(dataset, version),
+        *_own_tests(version),
         *_lengths(version),
         "",
         "## What the checks found",
@@ -137,16 +138,9 @@ def _head(version: DatasetVersion) -> dict[str, Any]:
     }
 
 
-def _own_tests(dataset: Dataset, version: DatasetVersion) -> list[str]:
-    """Where test rows come from that this version, or one that it comes from, took from elsewhere."""
-    known = {one.id: one for one in dataset.versions}
-    lines: list[str] = []
-    at: DatasetVersion | None = version
-    while at is not None:
-        taken = [step for step in at.recipe if step["do"] == "add_test"]
-        lines += [f"- test rows from: {_one_line(step['name'])}, sha256 `{step['sha256']}`" for step in taken]
-        at = known.get(at.parent_id) if at.parent_id else None
-    return lines
+def _own_tests(version: DatasetVersion) -> list[str]:
+    steps = taken_tests(version)
+    return [f"- test rows from: {_one_line(step.name)}, sha256 `{step.sha256}`" for step in steps]
 
 
 def _lengths(version: DatasetVersion) -> list[str]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from studio.actors import Actor
 from studio.datasets.catalogue import get_version
 from studio.datasets.models import Dataset, DatasetVersion
-from studio.datasets.recipe import AddTest, Recipe
+from studio.datasets.recipe import AddTest, Recipe, read_recipe
 from studio.errors import InvalidInput, NotFound
 
 _MOST_SHOWN = 200
@@ -45,6 +45,24 @@ def with_source(session: Session, actor: Actor, version: DatasetVersion, recipe:
 def added_test(recipe: Sequence[object]) -> AddTest | None:
     """The step that takes test rows from elsewhere, if there is one."""
     return next((step for step in recipe if isinstance(step, AddTest)), None)
+
+
+def taken_tests(version: DatasetVersion) -> list[AddTest]:
+    """What this version, or one that it comes from, took from elsewhere to test with, the last first."""
+    known = {one.id: one for one in version.dataset.versions}
+    steps: list[AddTest] = []
+    at: DatasetVersion | None = version
+    while at is not None:
+        step = added_test(read_recipe(at.recipe)) if at.recipe else None
+        steps += [step] if step else []
+        at = known.get(at.parent_id) if at.parent_id else None
+    return steps
+
+
+def tests_with(version: DatasetVersion, other: DatasetVersion) -> bool:
+    """Whether a version is tested with rows of the other one's dataset."""
+    taken = {step.dataset_version_id for step in taken_tests(version)}
+    return any(one.id in taken for one in other.dataset.versions)
 
 
 def _refused(sentence: str) -> InvalidInput:

@@ -203,7 +203,7 @@ def _checked(session: Session, actor: Actor, spec: RunSpec) -> tuple[DatasetVers
         raise InvalidInput(sentence, fields={"data.sha256": sentence})
     _refuse_preferences(version, "data.dataset_version_id")
     spec = _with_frozen_split(spec, version)
-    _check_mix(session, actor, spec)
+    _check_mix(session, actor, spec, version)
     try:
         make_plan(spec, version.row_count)
     except ValueError as error:
@@ -235,8 +235,8 @@ def find_blockers(
     )
 
 
-def _check_mix(session: Session, actor: Actor, spec: RunSpec) -> None:
-    """Every part names rows that are there, with the split that its version has."""
+def _check_mix(session: Session, actor: Actor, spec: RunSpec, first: DatasetVersion) -> None:
+    """Every part names rows that are there, with the split that its version has, and none that the first tests with."""
     for place, part in enumerate(spec.data.mix):
         where = f"data.mix.{place}"
         try:
@@ -251,6 +251,9 @@ def _check_mix(session: Session, actor: Actor, spec: RunSpec) -> None:
         if datasets.split_of(version) != part.split:
             sentence = "A dataset that is mixed in is taken with its own split, so that its test rows stay test rows."
             raise InvalidInput(sentence, fields={f"{where}.split": sentence})
+        if datasets.tests_with(first, version):
+            sentence = "The first dataset is tested with these rows, so they cannot be trained on as well."
+            raise InvalidInput(sentence, fields={f"{where}.dataset_version_id": sentence})
 
 
 def _refuse_preferences(version: DatasetVersion, where: str) -> None:
