@@ -47,7 +47,7 @@ def _limit_resources(request: Request) -> None:
     except ImportError:  # Windows has no such limits; the parent's clock still ends the child.
         return
     limits = request.limits
-    memory = limits.parquet_memory_bytes if request.kind.format == "parquet" else limits.memory_bytes
+    memory = limits.parquet_memory_bytes if request.kind.is_parquet else limits.memory_bytes
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 5))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

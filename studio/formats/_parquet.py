@@ -1,13 +1,18 @@
 """Parquet files through pyarrow: the only module that imports it, itself imported by the child alone."""
 
-from collections.abc import Iterator
-from pathlib import Path
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from studio.formats.kinds import PARQUET_MAGIC
 from studio.formats.limits import ImportLimits
+from studio.formats.packed import Part
 from studio.formats.problems import FileProblem, OverLimit, UnreadableKind, quoted, shown
 from studio.formats.tables import RawRow, Table
+from studio.formats.values import Row
 
 _BATCH_ROWS = 64
 _FOOTER_BYTES = 8
@@ -17,30 +22,99 @@ _INCOMPLETE = "The Parquet file is incomplete or damaged: its last bytes are not
 _DAMAGED = "The Parquet file is damaged and cannot be read: {reason}"
 
 
-def parquet_table(path: Path, limits: ImportLimits) -> Table:
-    """Open a Parquet file after its footer and sizes are found sane; raises FileProblem and its kin."""
-    _check_ends(path)
-    pyarrow, parquet = _import_pyarrow()
-    try:
-        file = parquet.ParquetFile(
-            path, pre_buffer=False, buffer_size=1 << 16, thrift_string_size_limit=_FOOTER_LIMIT_BYTES,
-            thrift_container_size_limit=1_000_000,
-        )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the footer of a file says."""
+
+    row_count: int
+    unpacked_bytes: int
+    columns: tuple[str, ...]
+    unread: tuple[tuple[str, str], ...]
+    column_count: int
+
+
+def parquet_table(parts: Sequence[Part], limits: ImportLimits, *, drop_nulls: bool = True) -> Table:
+    """Open a Parquet file, or several as one table, after footers and sizes are found sane.
+
+    `drop_nulls` leaves out what is null within a value: in a column all objects have the keys of each other. Raises
+    FileProblem and its kin.
+    """
+    if not parts:
+        raise FileProblem("There is no Parquet file in it.")
+    heads = []
+    for part in parts:
+        with _telling_of(part):
+            heads.append(_head(part))
+    _check_sizes(heads, limits)
+    columns, counts = heads[0].columns, dict.fromkeys((part.split for part in parts), 0)
+    for part, head in zip(parts, heads, strict=True):
+        counts[part.split] += head.row_count
+        if set(head.columns) != set(columns):
+            raise FileProblem(f"{part.name} has other columns than {parts[0].name}.")
+    unread = dict(pair for head in heads for pair in head.unread)
+    rows = _rows(parts, columns, drop_nulls)
+    return Table(
+        rows=rows,
+        decode=dict,
+        columns=columns,
+        unread=tuple(unread.items()),
+        row_count=sum(counts.values()),
+        parts=tuple(counts.items()),
+    )
+
+
+def _head(part: Part) -> _Head:
+    _check_ends(part)
+    with _open(part) as file:
         schema = file.schema_arrow
-    except MemoryError:
-        raise
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise FileProblem(_DAMAGED.format(reason=_first_line(error))) from error
-    _check_sizes(file.metadata, schema, limits)
-    unread = tuple((field.name, str(field.type)) for field in schema if not _readable(field.type))
-    columns = tuple(field.name for field in schema if _readable(field.type))
-    rows = _rows(file, columns, pyarrow)
-    return Table(rows=rows, decode=dict, columns=columns, unread=unread, row_count=file.metadata.num_rows)
+        _check_names(schema.names)
+        metadata = file.metadata
+        return _Head(
+            row_count=metadata.num_rows,
+            unpacked_bytes=sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)),
+            columns=tuple(field.name for field in schema if _readable(field.type)),
+            unread=tuple((field.name, str(field.type)) for field in schema if not _readable(field.type)),
+            column_count=len(schema),
+        )
 
 
-def _check_ends(path: Path) -> None:
-    size = path.stat().st_size
-    with path.open("rb") as stream:
+@contextmanager
+def _open(part: Part) -> Iterator[Any]:
+    pyarrow, parquet = _import_pyarrow()
+    with part.open() as stream:
+        try:
+            file = parquet.ParquetFile(
+                # Arrow reads a file of its own faster than one of Python.
+                part.path if part.size_bytes is None else stream,
+                pre_buffer=False,
+                buffer_size=1 << 16,
+                thrift_string_size_limit=_FOOTER_LIMIT_BYTES,
+                thrift_container_size_limit=1_000_000,
+            )
+            file.schema_arrow  # noqa: B018 - it is read here for the first time
+        except MemoryError:
+            raise
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise FileProblem(_DAMAGED.format(reason=_first_line(error))) from error
+        with file:
+            yield file
+
+
+@contextmanager
+def _telling_of(part: Part) -> Iterator[None]:
+    """Begin a sentence with the file, where there are several."""
+    try:
+        yield
+    except FileProblem as problem:
+        if not part.name:
+            raise
+        raise type(problem)(f"{part.name}: {problem}") from problem
+
+
+def _check_ends(part: Part) -> None:
+    with part.open() as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
         if stream.read(len(PARQUET_MAGIC)) != PARQUET_MAGIC:
             raise UnreadableKind("The name ends in .parquet, yet this is not a Parquet file.")
         if size < len(PARQUET_MAGIC) + _FOOTER_BYTES:
@@ -66,34 +140,64 @@ def _import_pyarrow() -> tuple[Any, Any]:
     return pyarrow, parquet
 
 
-def _check_sizes(metadata: Any, schema: Any, limits: ImportLimits) -> None:
-    if metadata.num_rows > limits.rows:
-        raise OverLimit(f"The file has {metadata.num_rows:,} rows; {limits.rows:,} are allowed.")
-    if len(schema) > limits.columns:
-        raise FileProblem(f"The file has {len(schema)} columns; {limits.columns} are allowed.")
-    unpacked = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+def _check_sizes(heads: Sequence[_Head], limits: ImportLimits) -> None:
+    rows = sum(head.row_count for head in heads)
+    if rows > limits.rows:
+        raise OverLimit(f"The file has {rows:,} rows; {limits.rows:,} are allowed.")
+    most = max(head.column_count for head in heads)
+    if most > limits.columns:
+        raise FileProblem(f"The file has {most} columns; {limits.columns} are allowed.")
+    unpacked = sum(head.unpacked_bytes for head in heads)
     if unpacked > limits.unpacked_limit_bytes:
         raise OverLimit(f"The file expands to {unpacked:,} bytes; {limits.unpacked_limit_bytes:,} are allowed.")
-    names = schema.names
-    for name in names:
-        if names.count(name) > 1:
+
+
+def _check_names(names: list[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise FileProblem(f"The file has the column {quoted(name)} twice.")
 
 
-def _rows(file: Any, columns: tuple[str, ...], pyarrow: Any) -> Iterator[RawRow]:
+def _rows(parts: Sequence[Part], columns: tuple[str, ...], drop_nulls: bool) -> Iterator[RawRow]:
+    """Rows are numbered through all parts."""
     number = 0
     if not columns:
         return
+    for part in parts:
+        with _telling_of(part), _open(part) as file:
+            nested = [field.name for field in file.schema_arrow if drop_nulls and _is_nested(field.type)]
+            for row in _rows_of(file, columns, number):
+                number += 1
+                for name in nested:
+                    if name in row:
+                        row[name] = _without_nulls(row[name])
+                yield RawRow(number, None, row)
+
+
+def _rows_of(file: Any, columns: tuple[str, ...], number: int) -> Iterator[Row]:
+    pyarrow, _ = _import_pyarrow()
     try:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns), use_threads=False):
             batch.validate(full=True)
             for row in batch.to_pylist():
                 number += 1
-                yield RawRow(number, None, row)
+                yield row
     except MemoryError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise FileProblem(_DAMAGED.format(reason=f"after row {number}: {_first_line(error)}")) from error
+
+
+def _is_nested(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_nested(kind))
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _readable(kind: Any, levels: int = _TYPE_LEVELS) -> bool:

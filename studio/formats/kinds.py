@@ -12,6 +12,8 @@ EXTENSIONS = {
     ".tsv": "tsv",
     ".parquet": "parquet",
 }
+# Parquet files one after another in a ZIP archive that the studio made; no file is of this kind by its name.
+PACKED_PARQUET = "parquet.zip"
 GZIP_MAGIC = b"\x1f\x8b"
 PARQUET_MAGIC = b"PAR1"
 HEAD_BYTES = 512
@@ -55,6 +57,11 @@ class FileKind:
     def label(self) -> str:
         """Such as `jsonl` or `csv.gz`."""
         return f"{self.format}.gz" if self.gzipped else self.format
+
+    @property
+    def is_parquet(self) -> bool:
+        """One Parquet file or several."""
+        return self.format in ("parquet", PACKED_PARQUET)
 
     @classmethod
     def of_label(cls, label: str) -> "FileKind":

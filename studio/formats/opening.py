@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from studio.formats.delimited import delimited_table
 from studio.formats.json_rows import is_array, json_table
+from studio.formats.kinds import PACKED_PARQUET
+from studio.formats.packed import Part, packed_parts
 from studio.formats.report import Request
 from studio.formats.tables import RawRow, Table
 from studio.formats.telling import Tell, say_nothing
@@ -14,7 +16,7 @@ from studio.formats.unpack import unpacked_pieces
 
 def open_table(request: Request, tell: Tell = say_nothing) -> Table:
     """Open the requested file; raises FileProblem and its kin. Reading it tells how many of its bytes were read."""
-    if request.kind.format == "parquet":
+    if request.kind.is_parquet:
         return _parquet_table(request, tell)
     source = TextSource(unpacked_pieces(request.path, request.kind.gzipped, request.limits, tell))
     if request.kind.format in ("csv", "tsv"):
@@ -40,7 +42,9 @@ def _parquet_table(request: Request, tell: Tell) -> Table:
         with path.open("wb") as stream:
             for piece in unpacked_pieces(request.path, True, request.limits):
                 stream.write(piece)
-    table = parquet_table(path, request.limits)
+    parts = packed_parts(path) if request.kind.format == PACKED_PARQUET else [Part("", path)]
+    # Version 0.1 kept what is null within a value, and makes its files again so.
+    table = parquet_table(parts, request.limits, drop_nulls=request.keep_fields)
     return replace(table, rows=_told(table, path.stat().st_size, tell))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from studio.formats.canonical import CanonicalFiles, canonical_line
 from studio.formats.columns import Plan
 from studio.formats.facts import FactCounter
+from studio.formats.packed import PartCounter
 from studio.formats.problems import FileProblem, OverLimit, ProblemList, RowProblem, UnreadableKind, place
 from studio.formats.quick import QuickReader, ReadRows, read_row
 from studio.formats.report import Report, Request
@@ -29,6 +30,7 @@ class RowReader:
         self._limits = request.limits
         self._leave_out = request.leave_out
         self._table = table
+        self._parts = PartCounter(table.parts)
         self._plan = plan
         self._problems = ProblemList(request.limits.problems_shown)
         self._rows = 0
@@ -89,6 +91,8 @@ class RowReader:
         more: dict[str, Any] = {"fields": list(plan.fields.names)} if plan.fields is not None else {}
         if self._leave_out:  # also when nothing had to be: the files are made again by the same request
             more["left_out"] = {"count": self._problems.count, "problems": self._problems.first}
+        if len(self._table.parts) > 1:
+            more["parts"] = self._parts.good_rows
         return more
 
     @contextmanager
@@ -136,6 +140,7 @@ class RowReader:
             self._take(self._table.decode(raw.raw))
         except RowProblem as problem:
             self._problems.add(f"{place(raw.number, raw.line)}: {problem}")
+            self._parts.leave_out(raw.number)
             if self._problems.count >= self._limits.problems_counted and not self._leave_out:
                 raise _Enough from problem
 

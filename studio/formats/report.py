@@ -31,7 +31,7 @@ class Request:
     @property
     def rows_limit_bytes(self) -> int:
         """How much the canonical rows may take: Parquet can repeat one text a million times in a small file."""
-        if self.kind.format != "parquet":
+        if not self.kind.is_parquet:
             return self.limits.unpacked_limit_bytes
         believable = self.limits.expansion_ratio * self.path.stat().st_size
         return min(self.limits.unpacked_limit_bytes, max(self.limits.parquet_free_bytes, believable))

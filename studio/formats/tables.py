@@ -19,7 +19,8 @@ class Table:
     """An opened file. `decode` raises RowProblem; going on in `rows` raises FileProblem.
 
     `columns` is None where each row names its own (JSON); `unread` says why a column is left out; `row_count` is None
-    where nobody knows it before the end.
+    where nobody knows it before the end. `parts` are the names and row counts of the parts of a dataset, such as train
+    and test, where a file holds several.
     """
 
     rows: Iterator[RawRow]
@@ -27,3 +28,4 @@ class Table:
     columns: tuple[str, ...] | None = None
     unread: tuple[tuple[str, str], ...] = ()
     row_count: int | None = None
+    parts: tuple[tuple[str, int], ...] = ()
