@@ -36,8 +36,8 @@ def check_file(request: Request, tell: Tell = say_nothing) -> Report:
     except OverLimit as refusal:
         return Report(outcome="too_large", message=str(refusal))
     except NeedsMapping as question:
-        asked = {"columns": question.columns, "samples": question.samples}
-        return Report(outcome="needs_mapping", message=str(question), **asked)
+        columns, samples = question.columns, question.samples
+        return Report(outcome="needs_mapping", message=str(question), columns=columns, samples=samples)
     except MappingFault as fault:
         return Report(outcome="wrong_mapping", message=str(fault), fields=fault.fields)
     except FileProblem as problem:

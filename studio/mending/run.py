@@ -130,7 +130,7 @@ def _append(test: TestRows, kind: str, sizes: list[int], changes: Changes, new: 
     code = SPLITS.index("test")
     for line in test.lines():
         row = orjson.loads(line)
-        if canonical_kind(row) != kind and sum(sizes):
+        if sum(sizes) and canonical_kind(row) != kind:
             raise CannotDo(f"The test rows are {canonical_kind(row)}, and the rows of this dataset {kind}.")
         sizes[code] += 1
         changes.added += 1

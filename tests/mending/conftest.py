@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -43,9 +43,14 @@ Mend = Callable[..., Mended]
 
 @pytest.fixture
 def mend(tmp_path: Path) -> Mend:
-    """Check rows and apply a recipe to them; `codes` holds a digit for each row: train 0, validation 1, test 2."""
+    """Check rows and apply a recipe to them; `codes` holds a digit for each row: train 0, validation 1, test 2.
 
-    def _mend(rows: list[Row], recipe: list[Row], codes: str = "", *, publish: bool = True) -> Mended:
+    `test` are the rows that a recipe takes from another dataset.
+    """
+
+    def _mend(
+        rows: list[Row], recipe: list[Row], codes: str = "", *, publish: bool = True, test: Sequence[Row] = ()
+    ) -> Mended:
         given, checked, left = (Path(mkdtemp(dir=tmp_path)) for _ in range(3))
         request = _stored(given, rows, codes or "1" + "0" * (len(rows) - 1))
         check_rows(request, checked, Progress(checked))
@@ -54,6 +59,9 @@ def mend(tmp_path: Path) -> Mend:
             for plain, step in zip(write_recipe(read_recipe(recipe)), read_recipe(recipe), strict=True)
         ]
         request |= {"findings": str(checked / "findings"), "steps": steps, "publish": publish}
+        if test:
+            (given / "test").write_bytes(b"".join(canonical_line(row, ImportLimits()) for row in test))
+            request["test"] = {"rows": str(given / "test"), "row_count": len(test), "fields": []}
         mended = Mended(left, mend_rows(request, left, Progress(left)))
         return _read(mended) if publish else mended
 
@@ -67,7 +75,8 @@ def _stored(folder: Path, rows: list[Row], codes: str) -> Row:
     (folder / "offsets").write_bytes(struct.pack(f"<{len(starts)}Q", *starts))
     (folder / "codes").write_bytes(bytes(int(code) for code in codes))
     paths = {"rows": str(folder / "rows"), "offsets": str(folder / "offsets"), "split_codes": str(folder / "codes")}
-    canonical = "preference" if "chosen" in rows[0] else "messages" if "messages" in rows[0] else "prompt_completion"
+    kinds = {"chosen": "preference", "messages": "messages", "text": "text"}
+    canonical = next((kind for key, kind in kinds.items() if key in rows[0]), "prompt_completion")
     return paths | {"row_count": len(rows), "canonical": canonical, "shape": "as uploaded"}
 
 
