@@ -5,7 +5,6 @@ trainer does, by lines in `events.jsonl`, and leaves what it found in `base_mode
 """
 
 import contextlib
-import errno
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,11 +15,8 @@ import httpx2
 from huggingface_hub import HfApi, get_cached_repo_tree, snapshot_download
 from huggingface_hub.errors import (
     CachedRepoTreeNotFoundError,
-    GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
     RevisionResolutionError,
 )
 from huggingface_hub.hf_api import RepoFile
@@ -31,6 +27,7 @@ from studio.errors import InvalidInput, StudioError
 from studio.runs.events import Failed, PhaseBegan, event_line
 from studio.runs.folders import EVENTS_FILE
 from studio.storage import free_bytes
+from worker import hub_words
 from worker.order import RESULT_FILE, TOKENIZER_FILES, Found, Order
 from worker.start import die_with_parent
 
@@ -200,31 +197,8 @@ def _told(order: Order) -> Iterator[None]:
 
 
 def _sentence(order: Order, error: Exception) -> DownloadFailed:
-    name, place = order.model_id, order.endpoint
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        sentence = f"The disk became full while {name} was fetched. Free some space, then run again."
-        return DownloadFailed(sentence, kind="disk_full")
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-    if isinstance(error, GatedRepoError) or status == 403:
-        return DownloadFailed(
-            f"{name} is gated. Accept the licence on the model's page, put a token of the same account into a file, "
-            "name that file in TUNEWRIGHT_HUB_TOKEN_FILE and start the worker again."
-        )
-    if isinstance(error, RevisionNotFoundError):
-        return DownloadFailed(f"{name} has no revision {order.revision!r}; check it on the model's page.")
-    if isinstance(error, RepositoryNotFoundError):
-        return DownloadFailed(
-            f"There is no model {name} on {place}, or it is private. Check the id; for a private model name a file "
-            "with a token in TUNEWRIGHT_HUB_TOKEN_FILE."
-        )
-    if status == 401:
-        return DownloadFailed(f"{place} refused the token in TUNEWRIGHT_HUB_TOKEN_FILE; make a new one.")
-    if status is not None and status != 404:
-        return DownloadFailed(f"{place} answered {status} when {name} was asked for; run again later.")
-    return DownloadFailed(
-        f"{place} cannot be reached, and {name} has not been fetched before. Check the network of the worker, then "
-        "run again; what has arrived is kept."
-    )
+    told = hub_words.sentence(error, "model", order.model_id, order.revision, order.endpoint)
+    return DownloadFailed(told, kind="disk_full" if hub_words.is_disk_full(error) else "model_load")
 
 
 def _token(order: Order) -> str | bool:

@@ -11,6 +11,7 @@ from studio.importing import CHECKED_FOLDER
 from studio.storage import fsync_file
 from worker.bench import Bench
 from worker.chores import Work
+from worker.hub_rows.asking import environ_of, request_of
 
 _FETCH_SECONDS = 3600.0
 
@@ -22,8 +23,11 @@ class Import:
         """Hand the child the file, or where to fetch it; the programs that it starts limit themselves."""
         limits = ImportLimits(unpacked_limit_bytes=bench.settings.unpacked_limit_bytes)
         request = datasets.import_request(_arrival(bench, lease), storage=bench.storage, limits=limits)
+        environ: dict[str, str] = {}
+        if request["hub"]:
+            request["hub"], environ = request_of(request["hub"], bench), environ_of(bench)
         wall_seconds = limits.wall_seconds + (_FETCH_SECONDS if request["hub"] else 60.0)
-        return Work(request, module="studio.importing", memory_bytes=0, wall_seconds=wall_seconds)
+        return Work(request, module="studio.importing", memory_bytes=0, wall_seconds=wall_seconds, environ=environ)
 
     def store(self, bench: Bench, lease: ChoreLease, folder: Path, result: dict[str, Any]) -> None:
         """Files before rows, and everything in one transaction: doing it twice makes one dataset."""

@@ -36,6 +36,7 @@ from studio.datasets.checkups import (
 )
 from studio.datasets.diff import DIFF_KINDS, Difference, DifferentRow, DiffKind, compare, read_difference
 from studio.datasets.edits import check_edit
+from studio.datasets.hub import HubSource, ask_hub
 from studio.datasets.importing import import_upload
 from studio.datasets.keys import is_named
 from studio.datasets.mapping import MappedRow, guess_mapping, map_samples, read_samples
@@ -103,6 +104,7 @@ __all__ = [
     "DifferentRow",
     "FoundRow",
     "FoundRows",
+    "HubSource",
     "ImportLimits",
     "LongRow",
     "MappedRow",
@@ -124,6 +126,7 @@ __all__ = [
     "added_test",
     "arrival_of",
     "ask_checkup",
+    "ask_hub",
     "ask_mending",
     "ask_profile",
     "ask_split",

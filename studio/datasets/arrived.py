@@ -9,18 +9,20 @@ from sqlalchemy.orm import Session
 
 from studio import chores
 from studio.actors import Actor
-from studio.chores import ChoreLease, ChoreLost
+from studio.chores import ChoreLease
 from studio.datasets.checkups import ask_checkup
 from studio.datasets.importing import Original, new_dataset
 from studio.datasets.keys import NewFiles
-from studio.datasets.models import Arrival, original_key
-from studio.datasets.splits import Split
+from studio.datasets.models import Arrival, DatasetVersion, original_key
+from studio.datasets.parts import codes_of_parts
+from studio.datasets.splits import SPLIT_NAMES, Split, codes_key
 from studio.errors import NotFound
 from studio.formats import ImportLimits
 from studio.formats.report import OFFSETS_FILE, ROWS_FILE, Report
 from studio.importing import CHECKED_FOLDER, FETCHED_FOLDER
 from studio.queue import Queue
-from studio.storage import Storage
+from studio.splitting import CODES_FILE
+from studio.storage import Storage, sha256_of
 
 
 def arrival_of(session: Session, lease: ChoreLease) -> Arrival:
@@ -85,8 +87,7 @@ class _Seen:
     @classmethod
     def of(cls, arrival: Arrival, fetched: dict[str, Any] | None) -> "_Seen":
         if fetched is None:
-            if arrival.kept_sha256 is None:
-                raise ChoreLost("Another worker has imported it already.")
+            assert arrival.kept_sha256 is not None
             return cls(arrival.source, arrival.kept_sha256)
         known = {"file_name": fetched["file_name"], "file_kind": fetched["kind"], "size_bytes": fetched["size_bytes"]}
         return cls(arrival.source | known | {"facts": fetched["source"]}, fetched["sha256"])
@@ -107,12 +108,25 @@ def _make(
     dataset = new_dataset(actor, arrival.name, original, report, split)
     if "facts" in source:
         dataset.latest.facts = report.facts | {"source": source["facts"]}
+    if "parts" in report.facts:
+        _keep_parts(dataset.latest, split, files, folder / CODES_FILE)
     files.take(folder / ROWS_FILE, dataset.latest.rows_key)
     files.take(folder / OFFSETS_FILE, dataset.latest.offsets_key)
     session.add(dataset)
     session.flush()
     ask_checkup(session, actor, dataset.latest, queue=queue)
     return dataset.id
+
+
+def _keep_parts(version: DatasetVersion, split: Split, files: NewFiles, path: Path) -> None:
+    """The rows came with a split of their own, which stays as it is."""
+    codes = codes_of_parts(version.facts["parts"], split)
+    path.write_bytes(codes)
+    sha256 = sha256_of(path)
+    sizes = tuple(codes.count(place) for place in range(len(SPLIT_NAMES)))
+    version.split = Split(**split.model_dump() | {"codes_sha256": sha256, "sizes": sizes}).model_dump(mode="json")
+    version.split_sha256 = sha256
+    files.take(path, codes_key(sha256))
 
 
 def _told(arrival: Arrival, report: Report) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def dataset_card(
         f"- split: {split} (seed {version.split['seed']})",
         f"- made from: {_one_line(version.file_name)} ({version.file_format}), sha256 `{version.original_sha256}`",
         *_own_tests(version),
+        *_source(version),
         *_lengths(version),
         "",
         "## What the checks found",
@@ -106,6 +107,7 @@ def croissant(dataset: Dataset, version: DatasetVersion) -> dict[str, Any]:
         "description": f"{_one_line(dataset.name)}: {version.row_count:,} rows, shape {version.canonical}.",
         "version": f"{version.number}.0.0",
         "datePublished": version.created_at.date().isoformat(),
+        **_based_on(version),
         "distribution": [
             {
                 "@type": "cr:FileObject",
@@ -129,6 +131,14 @@ def croissant(dataset: Dataset, version: DatasetVersion) -> dict[str, Any]:
     }
 
 
+def _based_on(version: DatasetVersion) -> dict[str, str]:
+    source = version.facts.get("source")
+    if source is None:
+        return {}
+    licence = {"license": source["licence"]} if source["licence"] else {}
+    return {"isBasedOn": f"{source['repository']}@{source['commit']}", **licence}
+
+
 def _head(version: DatasetVersion) -> dict[str, Any]:
     size = next((label for limit, label in _SIZES if version.row_count < limit), "n>1M")
     return {
@@ -141,6 +151,15 @@ def _head(version: DatasetVersion) -> dict[str, Any]:
 def _own_tests(version: DatasetVersion) -> list[str]:
     steps = taken_tests(version)
     return [f"- test rows from: {_one_line(step.name)}, sha256 `{step.sha256}`" for step in steps]
+
+
+def _source(version: DatasetVersion) -> list[str]:
+    source = version.facts.get("source")
+    if source is None:
+        return []
+    names = [source[name] for name in ("repository", "subset", "split")]
+    lines = [f"- fetched from: {', '.join(map(_one_line, names))} at commit `{source['commit']}`"]
+    return [*lines, f"- licence of the source: {_one_line(source['licence'])}"] if source["licence"] else lines
 
 
 def _lengths(version: DatasetVersion) -> list[str]:

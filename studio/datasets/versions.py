@@ -184,6 +184,7 @@ def _made(
     # Fixes change texts and leave rows out; what stands beside the texts stays. Added rows may bring more.
     fields = dict.fromkeys([*parent.facts.get("fields", ()), *result.get("added_fields", ())])
     beside = {"fields": list(fields)} if "fields" in parent.facts or fields else {}
+    beside |= {"source": parent.facts["source"]} if "source" in parent.facts else {}
     found["facts"] = found["facts"] | beside
     own = {"split": split.model_dump(mode="json"), "split_sha256": codes, "origins_sha256": result["origins_sha256"]}
     made = {"dataset_id": parent.dataset_id, "owner_id": parent.owner_id, "parent_id": parent.id, "number": number}

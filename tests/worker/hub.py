@@ -1,6 +1,7 @@
-"""A loopback server that speaks the routes of the Hub which huggingface_hub uses to download a model.
+"""A loopback server that speaks the routes of the Hub which huggingface_hub uses to download a model or a dataset.
 
 GET /api/models/{id}/revision/{revision}, GET /api/models/{id}/tree/{commit}, HEAD and GET /{id}/resolve/{commit}/{file}
+and the same for datasets: /api/datasets/..., /datasets/{id}/resolve/...
 """
 
 import hashlib
@@ -18,11 +19,17 @@ COMMIT_OF_MAIN = "a" * 40
 
 @dataclass
 class Model:
-    """One repository: files by commit, commits by branch."""
+    """One repository: files by commit, commits by branch; what is `listed` of a file, `sent` and `cut` may be a lie.
+
+    Of a file in `cut` so many bytes arrive, once, before the connection breaks.
+    """
 
     files: dict[str, dict[str, bytes]]
     branches: dict[str, str] = field(default_factory=lambda: {"main": COMMIT_OF_MAIN})
     gated: bool = False
+    listed: dict[str, dict[str, object]] = field(default_factory=dict)
+    sent: dict[str, bytes] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -30,6 +37,7 @@ class Hub:
     """What the server offers, and what it was asked for; while `flowing` is clear, weights do not arrive."""
 
     models: dict[str, Model] = field(default_factory=dict)
+    datasets: dict[str, Model] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     flowing: threading.Event = field(default_factory=threading.Event)
     url: str = ""
@@ -38,6 +46,11 @@ class Hub:
         """Add a model with one commit on main."""
         self.models[model_id] = Model(files={COMMIT_OF_MAIN: files}, gated=gated)
         return self.models[model_id]
+
+    def add_dataset(self, dataset_id: str, files: dict[str, bytes], *, gated: bool = False) -> Model:
+        """Add a dataset with one commit on main."""
+        self.datasets[dataset_id] = Model(files={COMMIT_OF_MAIN: files}, gated=gated)
+        return self.datasets[dataset_id]
 
     def move_main(self, model_id: str, commit: str, files: dict[str, bytes]) -> None:
         """Push a commit to main."""
@@ -69,14 +82,18 @@ def serve_hub() -> Iterator[Hub]:
 
 class _Route(BaseHTTPRequestHandler):
     offered: Hub
+    _repositories: dict[str, Model]
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         self.offered.asked.append(f"{self.command} {'/'.join(parts)}")
-        if parts[:2] == ["api", "models"] and len(parts) >= 6:
+        self._repositories = self.offered.datasets if "datasets" in parts[:2] else self.offered.models
+        if parts[0] == "datasets":
+            parts = parts[1:]
+        if parts[0] == "api" and len(parts) >= 6:
             self._answer_api("/".join(parts[2:4]), parts[4], "/".join(parts[5:]))
-        elif parts[:2] == ["api", "models"]:
+        elif parts[0] == "api":
             self._answer_api("/".join(parts[2:4]), "revision", "main")
         elif parts[2] == "resolve":
             self._answer_file("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
@@ -94,7 +111,7 @@ class _Route(BaseHTTPRequestHandler):
             return
         files = model.files[commit]
         if verb == "tree":
-            self._send_json([_entry(name, content) for name, content in files.items()])
+            self._send_json([_entry(name, content) | model.listed.get(name, {}) for name, content in files.items()])
         else:
             siblings = [{"rfilename": name} for name in files]
             self._send_json({"id": model_id, "sha": commit, "siblings": siblings, "gated": model.gated})
@@ -109,12 +126,24 @@ class _Route(BaseHTTPRequestHandler):
             return
         if self.command == "GET" and name.endswith(".safetensors"):
             self.offered.flowing.wait(60)
+        content = model.sent.get(name, content)
+        if self.command == "GET" and name in model.cut:
+            self._break_off(content, model.cut.pop(name))
+            return
         headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
-        self._send(200, content, headers)
+        begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        self._send(206 if begin else 200, content[begin:], headers)
+
+    def _break_off(self, content: bytes, size_bytes: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[:size_bytes])
+        self.close_connection = True
 
     def _open(self, model_id: str, *, api: bool) -> Model | None:
         """The model, unless it is absent or gated; the Hub tells everyone of a gated model, but gives no file."""
-        model = self.offered.models.get(model_id)
+        model = self._repositories.get(model_id)
         sent = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if sent and sent != TOKEN:
             self._send(401, b'{"error": "Invalid credentials in Authorization header"}', {})
@@ -146,4 +175,8 @@ class _Route(BaseHTTPRequestHandler):
 
 
 def _entry(name: str, content: bytes) -> dict[str, object]:
-    return {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+    oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    entry: dict[str, object] = {"type": "file", "path": name, "size": len(content), "oid": oid}
+    if name.endswith((".parquet", ".safetensors")):
+        entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
+    return entry
