@@ -10,6 +10,7 @@ from app.api import (
     checks,
     datasets,
     history,
+    hub,
     mendings,
     methods,
     run_actions,
@@ -22,6 +23,7 @@ router = APIRouter()
 # Fixed paths come before those with an id.
 for _part in (
     arrivals,
+    hub,
     datasets,
     checks,
     mendings,
