@@ -29,7 +29,7 @@ class Settings(BaseSettings):
         False, description="Inside a container whose port is published on loopback only: listen on 0.0.0.0."
     )
     models_root: Path | None = Field(None, description="Folder whose sub-folders are offered as base models.")
-    hub_endpoint: str = Field("https://huggingface.co", description="Where base models and datasets are downloaded from.")
+    hub_endpoint: str = Field("https://huggingface.co", description="Where base models and datasets come from.")
     hub_token_file: Path | None = Field(None, description="File with the Hub token for gated models and datasets.")
     upload_limit_bytes: int = Field(2 * 1024**3, gt=0, description="Largest dataset file, as sent.")
     unpacked_limit_bytes: int = Field(4 * 1024**3, gt=0, description="Largest dataset file after gunzip.")

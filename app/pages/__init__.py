@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.pages import (
     adapters,
+    arrivals,
     card,
     checks,
     datasets,
@@ -31,6 +32,8 @@ router = APIRouter(include_in_schema=False)
 # Fixed paths come before those with an id.
 _OF_DATASETS = (
     mapping,
+    arrivals,
+    hub,
     datasets,
     searching,
     checks,
@@ -48,6 +51,7 @@ for module in (home, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions,
 
 __all__ = [
     "adapters",
+    "arrivals",
     "card",
     "checks",
     "datasets",

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from studio import chores
 from studio.actors import Actor
-from studio.chores import ChoreLease
+from studio.chores import ChoreLease, ChoreLost
 from studio.datasets.checkups import ask_checkup
 from studio.datasets.importing import Original, new_dataset
 from studio.datasets.keys import NewFiles
@@ -87,7 +87,8 @@ class _Seen:
     @classmethod
     def of(cls, arrival: Arrival, fetched: dict[str, Any] | None) -> "_Seen":
         if fetched is None:
-            assert arrival.kept_sha256 is not None
+            if arrival.kept_sha256 is None:
+                raise ChoreLost("Another worker has imported it already.")
             return cls(arrival.source, arrival.kept_sha256)
         known = {"file_name": fetched["file_name"], "file_kind": fetched["kind"], "size_bytes": fetched["size_bytes"]}
         return cls(arrival.source | known | {"facts": fetched["source"]}, fetched["sha256"])
