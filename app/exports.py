@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath
+from app.deps import CurrentActor, CurrentServices, CurrentSession, PickedVersion
 from app.downloads import Download, Stored
 from studio import datasets
 from studio.storage import Storage
@@ -29,19 +29,15 @@ _FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
     response_class=Download,
     responses={200: {"content": {"application/jsonl": {}}}, 206: {"description": "The range that was asked for."}},
 )
-def download_rows(
-    dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
-) -> Download:
-    """The canonical rows of the newest version, one JSON object a line, as a run reads them."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    version = dataset.latest
+def download_rows(version: PickedVersion, services: CurrentServices) -> Download:
+    """The canonical rows of a version, one JSON object a line, as a run reads them."""
     return Download(
         services,
         Stored(
             key=version.rows_key,
             sha256=version.sha256,
             size_bytes=version.size_bytes,
-            file_name=f"{datasets.file_stem(dataset.name)}-v{version.number}.jsonl",
+            file_name=_file_name(version, "jsonl"),
             media_type="application/jsonl",
             what="dataset",
         ),
@@ -49,36 +45,31 @@ def download_rows(
 
 
 @router.get("/rows.csv", summary="Download the rows as CSV", response_class=StreamingResponse)
-def download_csv(
-    dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
-) -> StreamingResponse:
+def download_csv(version: PickedVersion, services: CurrentServices) -> StreamingResponse:
     """For spreadsheets: a cell that would be a formula gets an apostrophe before it; lists are JSON in a cell."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    version = dataset.latest
-    name = f"{datasets.file_stem(dataset.name)}-v{version.number}.csv"
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    headers = {"content-disposition": f'attachment; filename="{_file_name(version, "csv")}"'}
     return StreamingResponse(_csv(services.storage, version), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/README.md", summary="Download the card", response_class=PlainTextResponse)
-def download_card(dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> PlainTextResponse:
+def download_card(version: PickedVersion, session: CurrentSession, actor: CurrentActor) -> PlainTextResponse:
     """Markdown with the YAML head that model hubs read."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    version = dataset.latest
-    card = datasets.dataset_card(
-        dataset, version, datasets.version_split_sizes(version), datasets.found_by_checks(session, actor, version)
-    )
+    found = datasets.found_by_checks(session, actor, version)
+    card = datasets.dataset_card(version.dataset, version, datasets.version_split_sizes(version), found)
     headers = {"content-disposition": 'attachment; filename="README.md"'}
     return PlainTextResponse(card, media_type="text/markdown; charset=utf-8", headers=headers)
 
 
 @router.get("/croissant.json", summary="Download the Croissant description", response_class=JSONResponse)
-def download_croissant(dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> JSONResponse:
+def download_croissant(version: PickedVersion) -> JSONResponse:
     """JSON-LD that other tools load the rows by."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
     headers = {"content-disposition": 'attachment; filename="croissant.json"'}
-    described = datasets.croissant(dataset, dataset.latest)
+    described = datasets.croissant(version.dataset, version)
     return JSONResponse(described, media_type="application/ld+json", headers=headers)
+
+
+def _file_name(version: datasets.DatasetVersion, ending: str) -> str:
+    return f"{datasets.file_stem(version.dataset.name)}-v{version.number}.{ending}"
 
 
 def _csv(storage: Storage, version: datasets.DatasetVersion) -> Iterator[str]:

@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 SWEEP_AFTER_SECONDS = 600.0
 SWEEP_SECONDS = 86_400.0
+PRUNE_SECONDS = 3600.0
 LONGEST_WAIT_SECONDS = 2.0
 
 
@@ -57,11 +58,19 @@ class Housekeeper:
             self._ticked_at = time.monotonic()
 
     def _sweep(self) -> None:
-        """Once soon after the start, then once a day."""
-        wait_seconds = SWEEP_AFTER_SECONDS
+        """Soon after the start; then the caches are kept small every hour, and everything is swept once a day."""
+        wait_seconds, due = SWEEP_AFTER_SECONDS, 0.0
         while not self._stopping.wait(wait_seconds):
-            self._guarded(self._sweep_once)
-            wait_seconds = SWEEP_SECONDS
+            self._guarded(self._prune_once)
+            if time.monotonic() >= due:
+                self._guarded(self._sweep_once)
+                due = time.monotonic() + SWEEP_SECONDS
+            wait_seconds = PRUNE_SECONDS
+
+    def _prune_once(self) -> None:
+        from studio.house import prune_caches
+
+        prune_caches(self._services.settings, self._services.session_factory)
 
     def _sweep_once(self) -> None:
         # Imported when it is needed: most websites of tests and demos never live that long.

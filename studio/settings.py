@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     small_upload_bytes: int = Field(
         32 * 1024**2, ge=0, description="Largest dataset file that is checked while its sender waits."
     )
+    cache_limit_bytes: int = Field(24 * 1024**3, gt=0, description="Most that is kept of what can be made again.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     checkpoint_steps: int = Field(200, ge=1, description="Optimizer steps between two checkpoints, at most.")
     checkpoint_seconds: float = Field(300.0, gt=0, description="Seconds between two checkpoints, at most.")

@@ -105,8 +105,28 @@ class Splitting:
             chores.finish(session, lease, result)
 
 
+class Comparing:
+    """What differs between two versions with many rows."""
+
+    def begin(self, bench: Bench, lease: ChoreLease, folder: Path) -> Work:
+        """Hand the files of origins to the child."""
+        with reading(bench.session_factory) as session:
+            before, after = (session.get(DatasetVersion, lease.params[side]) for side in ("before", "after"))
+            if before is None or after is None:
+                raise NotFound("The dataset is gone.")
+            request = datasets.difference_request(before, after, storage=bench.storage)
+        return Work(request, module="studio.comparing")
+
+    def store(self, bench: Bench, lease: ChoreLease, folder: Path, result: dict[str, Any]) -> None:
+        """Keep the numbers of the rows, then say how many there are."""
+        datasets.keep_difference(bench.settings.cache_dir, lease, folder)
+        with transaction(bench.session_factory) as session:
+            chores.finish(session, lease, result)
+
+
 DOERS: Mapping[str, Doer] = {
     "checkup": Checkup(),
+    "comparing": Comparing(),
     "import": Import(),
     "mending": Mending(),
     "splitting": Splitting(),

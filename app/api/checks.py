@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 
-from app.api.models import Out
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, VersionNumber
+from app.api.models import ChoreOut, Out, told
+from app.deps import CurrentActor, CurrentServices, CurrentSession, PickedVersion
 from studio import chores, datasets
 from studio.chores import Chore
 from studio.errors import NotFound
@@ -36,15 +36,9 @@ class CheckOut(Out):
     facts: dict[str, Any]
 
 
-class CheckupOut(Out):
+class CheckupOut(ChoreOut):
     """A checkup of a version; `checks` is empty until it is done."""
 
-    id: str
-    status: Literal["queued", "running", "done", "failed", "cancelled"]
-    phase: str
-    done: int
-    total: int
-    problem: str
     health: dict[str, int]
     checks: list[CheckOut]
 
@@ -57,49 +51,36 @@ class FindingsOut(Out):
 
 
 @router.get("", summary="Show the checks")
-def show_checks(
-    dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, number: VersionNumber = None
-) -> CheckupOut:
+def show_checks(version: PickedVersion, session: CurrentSession, actor: CurrentActor) -> CheckupOut:
     """The newest checkup of a version; 404 while none was asked for."""
-    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     return _out(_asked(datasets.checkup_of(session, actor, version)))
 
 
 @router.post("", status_code=202, summary="Check a dataset")
 def check(
-    dataset_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
-    services: CurrentServices,
-    number: VersionNumber = None,
+    version: PickedVersion, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> CheckupOut:
     """Check a version, again if it was; one that is going on is shown instead."""
-    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     return _out(datasets.ask_checkup(session, actor, version, queue=services.queue, again=True))
 
 
 @router.delete("", summary="Stop checking")
-def stop(
-    dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, number: VersionNumber = None
-) -> CheckupOut:
+def stop(version: PickedVersion, session: CurrentSession, actor: CurrentActor) -> CheckupOut:
     """Stop the checkup; one that is over stays as it is."""
-    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     return _out(chores.cancel(session, actor, _asked(datasets.checkup_of(session, actor, version)).id))
 
 
 @router.get("/{check_name}/rows", summary="List what a check found")
 def show_findings(
-    dataset_id: IdInPath,
+    version: PickedVersion,
     check_name: str,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,
     start: Annotated[int, Query(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    number: VersionNumber = None,
 ) -> FindingsOut:
     """Findings from the `start`-th (from 0), in the order of the rows; 404 when they are not kept any more."""
-    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     checkup = _out(_asked(datasets.checkup_of(session, actor, version)))
     known = next((check for check in checkup.checks if check.name == check_name), None)
     if known is None:
@@ -117,14 +98,4 @@ def _asked(chore: Chore | None) -> Chore:
 
 
 def _out(chore: Chore) -> CheckupOut:
-    found = {"health": {}, "checks": []} | chore.result
-    return CheckupOut(
-        id=chore.id,
-        status=chore.status,
-        phase=chore.phase,
-        done=chore.done,
-        total=chore.total,
-        problem=chore.problem,
-        health=found["health"],
-        checks=[CheckOut.model_validate(check) for check in found["checks"]],
-    )
+    return CheckupOut.model_validate(told(chore) | {"health": {}, "checks": []} | chore.result)

@@ -7,7 +7,16 @@ from fastapi import APIRouter, Query, Response
 
 from app.api.arrivals import ArrivalOut, arrival_out
 from app.api.models import Out, Page, RenameIn, page_of
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit, VersionNumber
+from app.deps import (
+    CurrentActor,
+    CurrentServices,
+    CurrentSession,
+    DatasetInPath,
+    IdInPath,
+    PageAfter,
+    PageLimit,
+    PickedVersion,
+)
 from app.uploads import ReceivedForm, UploadedBody, UploadedForm
 from studio import datasets
 from studio.datasets import SplitName
@@ -131,24 +140,20 @@ def list_datasets(
 
 
 @router.get("/{dataset_id}", summary="Show a dataset")
-def show_dataset(dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> DatasetDetailOut:
+def show_dataset(dataset: DatasetInPath) -> DatasetDetailOut:
     """A dataset, its versions and the sizes of its splits."""
-    return _detail(datasets.get_dataset(session, actor, dataset_id))
+    return _detail(dataset)
 
 
 @router.get("/{dataset_id}/rows", summary="Read rows")
 def show_rows(
-    dataset_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
+    version: PickedVersion,
     services: CurrentServices,
     split: SplitName | None = None,
     start: Annotated[int, Query(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    number: VersionNumber = None,
 ) -> RowsOut:
     """Rows of a version from the `start`-th (from 0) of the file, or of one split of it."""
-    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     rows = datasets.read_rows(version, storage=services.storage, start=start, limit=limit, split=split)
     count = datasets.version_split_sizes(version)[split] if split else version.row_count
     return RowsOut(rows=[RowOut.model_validate(row) for row in rows], row_count=count)

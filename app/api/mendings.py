@@ -3,10 +3,10 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from app.api.models import Out
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath
+from app.api.models import ChoreOut, In, Out, told
+from app.deps import CurrentActor, CurrentServices, CurrentSession, DatasetInPath, IdInPath
 from studio import chores, datasets
 from studio.chores import Chore
 from studio.datasets import RecipeField, SplitName
@@ -15,10 +15,8 @@ from studio.errors import Conflict, NotFound
 router = APIRouter(prefix="/datasets/{dataset_id}/mendings", tags=["datasets"])
 
 
-class MendingIn(BaseModel):
+class MendingIn(In):
     """What to do to which version; without `publish` it is only tried."""
-
-    model_config = ConfigDict(extra="forbid")
 
     recipe: RecipeField
     version: int | None = Field(None, ge=1, le=10**6, description="The number of a version; the newest without one.")
@@ -33,21 +31,20 @@ class StepOut(Out):
     changed: int
 
 
-class MendingOut(Out):
-    """A recipe at work; the counts are 0 until it is done, and `made` numbers the version that it has made."""
+class MendingOut(ChoreOut):
+    """A recipe at work; the counts are 0 until it is done, and `made` numbers the version that it has made.
 
-    id: str
-    status: Literal["queued", "running", "done", "failed", "cancelled"]
-    phase: str
-    done: int
-    total: int
-    problem: str
+    `added` counts test rows from another dataset, `alike` the rows that were dropped as they ask the same as one.
+    """
+
     version: int
     recipe: list[dict[str, Any]]
     publish: bool
     steps: list[StepOut]
     dropped: int
     changed: int
+    added: int
+    alike: int
     row_count: int
     split_sizes: dict[SplitName, int]
     made: int | None
@@ -72,10 +69,10 @@ class ChangesOut(Out):
 
 @router.post("", status_code=202, summary="Mend a dataset")
 def mend(
-    dataset_id: IdInPath, wanted: MendingIn, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+    dataset: DatasetInPath, wanted: MendingIn, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> MendingOut:
     """Try a recipe, or make the next version by it; asked twice, it is done once."""
-    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), wanted.version)
+    version = datasets.pick_version(dataset, wanted.version)
     chore = datasets.ask_mending(
         session,
         actor,
@@ -89,24 +86,24 @@ def mend(
 
 
 @router.get("/{chore_id}", summary="Show a recipe at work")
-def show_mending(dataset_id: IdInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> MendingOut:
+def show_mending(
+    dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor
+) -> MendingOut:
     """How far it is, and in the end what it changes."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
     chore, parent = datasets.get_mending(session, actor, dataset, chore_id)
     return _out(chore, parent.number)
 
 
 @router.delete("/{chore_id}", summary="Stop a recipe")
-def stop(dataset_id: IdInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> MendingOut:
+def stop(dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> MendingOut:
     """One that is over stays as it is."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
     _, parent = datasets.get_mending(session, actor, dataset, chore_id)
     return _out(chores.cancel(session, actor, chore_id), parent.number)
 
 
 @router.get("/{chore_id}/changes", summary="List what a recipe changes")
 def show_changes(
-    dataset_id: IdInPath,
+    dataset: DatasetInPath,
     chore_id: IdInPath,
     session: CurrentSession,
     actor: CurrentActor,
@@ -115,7 +112,6 @@ def show_changes(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> ChangesOut:
     """Changes of a tried recipe from the `start`-th (from 0); 404 when they are not kept any more."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
     chore, _ = datasets.get_mending(session, actor, dataset, chore_id)
     if chore.status != "done" or chore.params["publish"]:
         raise Conflict("Only a recipe that was tried to its end has a list of changes.")
@@ -131,18 +127,15 @@ def _out(chore: Chore, number: int) -> MendingOut:
     sentences = datasets.sentences(chore.params["recipe"])
     counts = result.get("steps") or [{"dropped": 0, "changed": 0}] * len(sentences)
     return MendingOut(
-        id=chore.id,
-        status=chore.status,
-        phase=chore.phase,
-        done=chore.done,
-        total=chore.total,
-        problem=chore.problem,
+        **told(chore),
         version=number,
         recipe=chore.params["recipe"],
         publish=chore.params["publish"],
-        steps=[StepOut(sentence=told, **count) for told, count in zip(sentences, counts, strict=True)],
+        steps=[StepOut(sentence=sentence, **count) for sentence, count in zip(sentences, counts, strict=True)],
         dropped=result.get("dropped", 0),
         changed=result.get("changed", 0),
+        added=result.get("added", 0),
+        alike=result.get("alike", 0),
         row_count=result.get("row_count", 0),
         split_sizes=dict(zip(datasets.SPLIT_NAMES, result.get("sizes", (0, 0, 0)), strict=True)),
         made=result.get("number"),

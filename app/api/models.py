@@ -1,8 +1,10 @@
 """What the API's models share."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from studio.chores import Chore
 
 Item = TypeVar("Item")
 
@@ -25,6 +27,17 @@ class Out(BaseModel):
     model_config = ConfigDict(from_attributes=True, protected_namespaces=())
 
 
+class ChoreOut(Out):
+    """Long work: whether it waits, goes on or is over, and `done` of `total` in the phase it is in (0: unknown)."""
+
+    id: str
+    status: Literal["queued", "running", "done", "failed", "cancelled"]
+    phase: str
+    done: int
+    total: int
+    problem: str
+
+
 class Page(BaseModel, Generic[Item]):
     """One page of a list, newest first; pass `next_after` as `after` for the next, null ends it."""
 
@@ -35,3 +48,8 @@ class Page(BaseModel, Generic[Item]):
 def page_of(items: list[Item], ids: list[str], limit: int) -> Page[Item]:
     """A page whose last id leads to the next one, when it is full."""
     return Page(items=items, next_after=ids[-1] if len(ids) == limit else None)
+
+
+def told(chore: Chore) -> dict[str, Any]:
+    """What every answer about long work begins with."""
+    return ChoreOut.model_validate(chore).model_dump()

@@ -3,13 +3,14 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.api.datasets import RowOut, VersionOut
-from app.api.models import Out
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath
+from app.api.models import ChoreOut, In, Out
+from app.deps import ComparedVersions, CurrentActor, CurrentServices, CurrentSession, DatasetInPath
 from studio import datasets
 from studio.datasets import DatasetVersion, DiffKind, NumberedRow
+from studio.errors import Conflict
 
 router = APIRouter(prefix="/datasets/{dataset_id}", tags=["datasets"])
 
@@ -22,10 +23,8 @@ class MendedVersionOut(VersionOut):
     sentences: list[str]
 
 
-class ChosenIn(BaseModel):
+class ChosenIn(In):
     """Which version is to be the newest again."""
-
-    model_config = ConfigDict(extra="forbid")
 
     use: int = Field(ge=1, le=10**6, description="The number of a version.")
 
@@ -45,19 +44,17 @@ class DiffOut(Out):
 
 
 @router.get("/versions", summary="List versions")
-def list_versions(dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> list[MendedVersionOut]:
+def list_versions(dataset: DatasetInPath) -> list[MendedVersionOut]:
     """All versions, newest first."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
     numbers = {version.id: version.number for version in dataset.versions}
     return [_out(version, numbers) for version in reversed(dataset.versions)]
 
 
 @router.post("/versions", status_code=201, summary="Use an older version again")
 def use_again(
-    dataset_id: IdInPath, wanted: ChosenIn, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+    dataset: DatasetInPath, wanted: ChosenIn, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> MendedVersionOut:
     """Make the newest version equal an older one; nothing is copied, and no version goes."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
     version = datasets.pick_version(dataset, wanted.use)
     made = datasets.use_again(session, actor, dataset, version, queue=services.queue)
     return _out(made, {version.id: version.number for version in dataset.versions})
@@ -65,24 +62,31 @@ def use_again(
 
 @router.get("/diff", summary="Compare two versions")
 def show_diff(
-    dataset_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
+    pair: ComparedVersions,
     services: CurrentServices,
-    before: Annotated[int, Query(alias="from", ge=1, le=10**6)],
-    after: Annotated[int, Query(alias="to", ge=1, le=10**6)],
     kind: DiffKind = "changed",
     start: Annotated[int, Query(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> DiffOut:
-    """Rows that were dropped, added or changed, from the `start`-th (from 0) of that kind."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    versions = datasets.pick_version(dataset, before), datasets.pick_version(dataset, after)
-    storage = services.storage
-    found = datasets.compare(dataset, *versions, storage=storage, cache=services.settings.cache_dir)
-    rows = datasets.read_difference(found, kind, storage=storage, start=start, limit=limit)
+    """Rows that were dropped, added or changed, from the `start`-th (from 0) of that kind.
+
+    409 for versions with more than 50,000 rows that nobody had compared yet: POST to the same address.
+    """
+    found = datasets.compare(*pair, storage=services.storage, cache=services.settings.cache_dir)
+    if found is None:
+        raise Conflict("These versions have many rows. Have them compared first, with POST.")
+    rows = datasets.read_difference(found, kind, storage=services.storage, start=start, limit=limit)
     sides = [DifferentRowOut(before=_row(row.before), after=_row(row.after)) for row in rows]
     return DiffOut(counts=dict(found.counts), rows=sides)
+
+
+@router.post("/diff", status_code=202, summary="Have two versions compared")
+def compare(
+    pair: ComparedVersions, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> ChoreOut:
+    """Compare versions with many rows; asked again, it tells how far that is."""
+    cache = services.settings.cache_dir
+    return ChoreOut.model_validate(datasets.ask_difference(session, actor, *pair, queue=services.queue, cache=cache))
 
 
 def _row(row: NumberedRow | None) -> RowOut | None:

@@ -15,6 +15,7 @@ from app.pages import (
     launch,
     mapping,
     own_test,
+    preview,
     row_editor,
     rows_editor,
     run,
@@ -45,6 +46,7 @@ _OF_DATASETS = (
     split,
     tokens,
     card,
+    preview,
 )
 for module in (home, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, system):
     router.include_router(module.router)
@@ -62,6 +64,7 @@ __all__ = [
     "launch",
     "mapping",
     "own_test",
+    "preview",
     "router",
     "row_editor",
     "rows_editor",

@@ -1,95 +1,68 @@
 """What is wrong with a dataset: its checkup, and the rows that each check found."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services, VersionNumber
+from app.deps import CurrentActor, CurrentServices, CurrentSession, PageNumber, PickedVersion, Services
 from app.pages._fixes import mendables
+from app.pages._header import header_of, query_of, waits_long
 from app.pages._rows import RowView
 from app.render import is_fragment_request, render
-from studio import chores, datasets, runs
+from studio import chores, datasets
 from studio.actors import Actor
 from studio.datasets import DatasetVersion
-from studio.db import utc_now
 from studio.errors import NotFound
 
 router = APIRouter(prefix="/datasets/{dataset_id}/checks")
 _PAGE_FINDINGS = 20
-_LONG_WAIT_SECONDS = 40.0
 
 
 @router.get("")
-def show_checks(
-    request: Request,
-    dataset_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
-    number: VersionNumber = None,
-) -> HTMLResponse:
+def show_checks(request: Request, version: PickedVersion, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
     """All checks, those that found something first."""
-    version = _looked_at(session, actor, dataset_id, number)
     return render(request, "datasets/checks.html", _context(session, actor, version))
 
 
 @router.get("/progress")
 def show_progress(
-    request: Request,
-    dataset_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
-    number: VersionNumber = None,
+    request: Request, version: PickedVersion, session: CurrentSession, actor: CurrentActor
 ) -> HTMLResponse:
     """The checks alone, while they run."""
-    return _checkup(request, session, actor, _looked_at(session, actor, dataset_id, number))
+    return _checkup(request, session, actor, version)
 
 
 @router.post("")
 def check(
-    request: Request,
-    dataset_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
-    services: CurrentServices,
-    number: VersionNumber = None,
+    request: Request, version: PickedVersion, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> Response:
     """Check it, or check it again."""
-    version = _looked_at(session, actor, dataset_id, number)
     datasets.ask_checkup(session, actor, version, queue=services.queue, again=True)
-    return _answer(request, session, actor, version, number)
+    return _answer(request, session, actor, version)
 
 
 @router.post("/cancel")
-def stop(
-    request: Request,
-    dataset_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
-    number: VersionNumber = None,
-) -> Response:
+def stop(request: Request, version: PickedVersion, session: CurrentSession, actor: CurrentActor) -> Response:
     """Stop checking."""
-    version = _looked_at(session, actor, dataset_id, number)
     chore = datasets.checkup_of(session, actor, version)
     if chore is not None:
         chores.cancel(session, actor, chore.id)
-    return _answer(request, session, actor, version, number)
+    return _answer(request, session, actor, version)
 
 
 @router.get("/{check_name}")
 def show_findings(
     request: Request,
-    dataset_id: IdInPath,
     check_name: str,
+    version: PickedVersion,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,
-    page: Annotated[int, Query(ge=1, le=10**6)] = 1,
-    number: VersionNumber = None,
+    page: PageNumber = 1,
 ) -> HTMLResponse:
     """The rows that one check found, a page at a time."""
-    version = _looked_at(session, actor, dataset_id, number)
     chore = datasets.checkup_of(session, actor, version)
     found = chore.result.get("checks", []) if chore and chore.status == "done" else []
     summary = next((check for check in found if check["name"] == check_name), None)
@@ -97,9 +70,9 @@ def show_findings(
         raise NotFound("There is no such check of this dataset.")
     pages = max(1, -(-summary["count"] // _PAGE_FINDINGS))
     page = min(page, pages)
-    context = _shared(session, actor, version) | {"check": summary, "page": page, "pages": pages}
-    context["findings"] = _findings(services, version, check_name, (page - 1) * _PAGE_FINDINGS)
-    return render(request, "datasets/findings.html", context)
+    shown = {"check": summary, "page": page, "pages": pages}
+    shown["findings"] = _findings(services, version, check_name, (page - 1) * _PAGE_FINDINGS)
+    return render(request, "datasets/findings.html", header_of(session, actor, version, "checks") | shown)
 
 
 def _findings(
@@ -113,15 +86,10 @@ def _findings(
     return [(finding, RowView.of(row)) for finding, row in zip(found, rows, strict=True)]
 
 
-def _looked_at(session: Session, actor: Actor, dataset_id: str, number: int | None) -> DatasetVersion:
-    return datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
-
-
-def _answer(request: Request, session: Session, actor: Actor, version: DatasetVersion, number: int | None) -> Response:
+def _answer(request: Request, session: Session, actor: Actor, version: DatasetVersion) -> Response:
     if is_fragment_request(request):
         return _checkup(request, session, actor, version)
-    query = "" if number is None else f"?version={number}"
-    return RedirectResponse(f"/datasets/{version.dataset_id}/checks{query}", status_code=303)
+    return RedirectResponse(f"/datasets/{version.dataset_id}/checks{query_of(version)}", status_code=303)
 
 
 def _checkup(request: Request, session: Session, actor: Actor, version: DatasetVersion) -> HTMLResponse:
@@ -130,21 +98,8 @@ def _checkup(request: Request, session: Session, actor: Actor, version: DatasetV
 
 def _context(session: Session, actor: Actor, version: DatasetVersion) -> dict[str, Any]:
     chore = datasets.checkup_of(session, actor, version)
-    waits = chore is not None and chore.status == "queued"
-    is_long = waits and (utc_now() - chore.created_at).total_seconds() > _LONG_WAIT_SECONDS if chore else False
-    context = {
+    return header_of(session, actor, version, "checks") | {
         "chore": chore,
-        "is_waiting_long": is_long,
+        "is_waiting_long": waits_long(chore),
         "mendables": mendables(datasets.found_by_checks(session, actor, version)),
-    }
-    return _shared(session, actor, version) | context
-
-
-def _shared(session: Session, actor: Actor, version: DatasetVersion) -> dict[str, Any]:
-    dataset = version.dataset
-    return {
-        "dataset": dataset,
-        "version": version,
-        "tab": "checks",
-        "runs": runs.list_runs(session, actor, dataset_id=dataset.id, limit=1),
     }

@@ -1,22 +1,20 @@
-"""Datasets: list, new, show, rename, delete."""
+"""Datasets: list, new, rename, delete."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, Services, VersionNumber
+from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, Services
 from app.pages._refusal import refusal_context
-from app.pages._rows import RowView
 from app.pages._upload_form import UploadForm
 from app.render import go_to, is_fragment_request, render
 from app.uploads import UploadedForm
 from studio import datasets, runs
-from studio.datasets import Dataset, SplitName
+from studio.datasets import Dataset
 from studio.errors import StudioError
 
 router = APIRouter(prefix="/datasets")
-_PAGE_ROWS = 10
 _PAGE_DATASETS = 50
 
 
@@ -69,44 +67,6 @@ def create_dataset(
     )
 
 
-@router.get("/{dataset_id}")
-def show_dataset(
-    request: Request,
-    dataset_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
-    services: CurrentServices,
-    page: Annotated[int, Query(ge=1, le=10**6)] = 1,
-    split: SplitName | None = None,
-    raw: bool = False,
-    number: VersionNumber = None,
-) -> HTMLResponse:
-    """Facts, split sizes and a page of rows."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    version = datasets.pick_version(dataset, number)
-    context = _rows_context(version, services, page, split, raw)
-    used_by = runs.list_runs(session, actor, dataset_id=dataset.id, limit=5)
-    return render(request, "datasets/show.html", context | {"runs": used_by, "columns": {}, "tab": "preview"})
-
-
-@router.get("/{dataset_id}/rows")
-def show_rows(
-    request: Request,
-    dataset_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
-    services: CurrentServices,
-    page: Annotated[int, Query(ge=1, le=10**6)] = 1,
-    split: SplitName | None = None,
-    raw: bool = False,
-    number: VersionNumber = None,
-) -> HTMLResponse:
-    """The preview alone."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    version = datasets.pick_version(dataset, number)
-    return render(request, "datasets/_rows.html", _rows_context(version, services, page, split, raw))
-
-
 @router.post("/{dataset_id}/name")
 def rename_dataset(
     dataset_id: IdInPath, name: Annotated[str, Form()], session: CurrentSession, actor: CurrentActor
@@ -123,28 +83,6 @@ def delete_dataset(
     """Remove it with its files, unless a run names it."""
     datasets.delete_dataset(session, actor, dataset_id, storage=services.storage)
     return RedirectResponse("/datasets", status_code=303)
-
-
-def _rows_context(
-    version: datasets.DatasetVersion, services: Services, page: int, split: SplitName | None, raw: bool
-) -> dict[str, Any]:
-    sizes = datasets.version_split_sizes(version)
-    total = sizes[split] if split else version.row_count
-    pages = max(1, -(-total // _PAGE_ROWS))
-    page = min(page, pages)
-    rows = datasets.read_rows(
-        version, storage=services.storage, start=(page - 1) * _PAGE_ROWS, limit=_PAGE_ROWS, split=split
-    )
-    return {
-        "dataset": version.dataset,
-        "version": version,
-        "sizes": sizes,
-        "rows": [RowView.of(row) for row in rows],
-        "page": page,
-        "pages": pages,
-        "split": split,
-        "raw": raw,
-    }
 
 
 def _form_context(form: UploadForm, services: Services, error: StudioError | None = None) -> dict[str, Any]:

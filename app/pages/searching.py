@@ -6,10 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, VersionNumber
+from app.deps import CurrentActor, CurrentServices, CurrentSession, PickedVersion
+from app.pages._header import header_of
 from app.pages._rows import RowView
 from app.render import render
-from studio import datasets, runs
+from studio import datasets
 
 router = APIRouter(prefix="/datasets/{dataset_id}/search")
 _PAGE_ROWS = 10
@@ -19,32 +20,21 @@ Pieces = list[tuple[str, bool]]
 @router.get("")
 def search(
     request: Request,
-    dataset_id: IdInPath,
+    version: PickedVersion,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,
     q: Annotated[str, Query(max_length=datasets.LONGEST_SEARCH)] = "",
     start: Annotated[int, Query(ge=0, le=10**9)] = 0,
-    number: VersionNumber = None,
 ) -> HTMLResponse:
     """Ten rows that hold the text, and where to go on."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    version = datasets.pick_version(dataset, number)
-    context: dict[str, Any] = {
-        "dataset": dataset,
-        "version": version,
-        "tab": "preview",
-        "runs": runs.list_runs(session, actor, dataset_id=dataset.id, limit=1),
-        "q": q,
-        "start": start,
-        "found": None,
-        "rows": [],
-    }
+    context: dict[str, Any] = {"q": q, "start": start, "found": None, "rows": []}
     if q.strip():
         found = datasets.search_rows(version, q, storage=services.storage, start=start, limit=_PAGE_ROWS)
         rows = datasets.read_places(version, storage=services.storage, places=found.places)
         context |= {"found": found, "rows": [(RowView.of(row), q) for row in rows]}
-    return render(request, "datasets/search.html", context | {"marked": marked})
+    header = header_of(session, actor, version, "preview")
+    return render(request, "datasets/search.html", header | context | {"marked": marked})
 
 
 def marked(text: str, wanted: str) -> Pieces:

@@ -9,11 +9,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath
+from app.deps import CurrentActor, CurrentServices, CurrentSession, DatasetInPath, IdInPath, PickedVersion
 from app.forms import Choice, FormField, FormState, as_text
+from app.pages._header import header_of, waits_long
 from app.pages._values import FormValues
 from app.render import render
-from studio import datasets, runs
+from studio import chores, datasets
 from studio.actors import Actor
 from studio.datasets import Dataset, DatasetVersion, SplitRows
 from studio.errors import InvalidInput
@@ -24,65 +25,72 @@ _PREFIX = "split"
 
 
 @router.get("")
-def show_split(request: Request, dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
+def show_split(request: Request, version: PickedVersion, session: CurrentSession, actor: CurrentActor) -> HTMLResponse:
     """The split as it is, and a form for another one."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    state = FormState(_present(dataset.latest))
-    return render(request, "datasets/split.html", _context(session, actor, dataset, state))
+    return render(request, "datasets/split.html", _context(session, actor, version, FormState(_present(version))))
 
 
 @router.post("")
 def try_split(
     request: Request,
-    dataset_id: IdInPath,
+    version: PickedVersion,
     form: FormValues,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,
 ) -> Response:
     """Work a split out, to be looked at before it is kept."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
     try:
-        plan = _plan(form)
-        chore = datasets.ask_split(session, actor, dataset.latest, plan, queue=services.queue, publish=False)
+        chore = datasets.ask_split(session, actor, version, _plan(form), queue=services.queue, publish=False)
     except InvalidInput as error:
-        context = _context(session, actor, dataset, FormState(form, error.fields))
+        context = _context(session, actor, version, FormState(form, error.fields))
         return render(request, "datasets/split.html", context, error.status_code)
-    return RedirectResponse(f"/datasets/{dataset.id}/split/{chore.id}", status_code=303)
+    return _led_to(version.dataset_id, chore.id)
 
 
 @router.get("/{chore_id}")
 def show_tried(
-    request: Request, dataset_id: IdInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor
+    request: Request, dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor
 ) -> Response:
     """How the rows would be dealt out; once it is kept, the dataset with its new version."""
-    context = _tried(session, actor, dataset_id, chore_id)
+    context = _tried(session, actor, dataset, chore_id)
     if context["kept"]:
-        return RedirectResponse(f"/datasets/{dataset_id}", status_code=303)
+        return RedirectResponse(f"/datasets/{dataset.id}", status_code=303)
     return render(request, "datasets/split_tried.html", context)
 
 
 @router.get("/{chore_id}/progress")
 def show_progress(
-    request: Request, dataset_id: IdInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor
+    request: Request, dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor
 ) -> Response:
     """The same in part, while it is worked out."""
-    context = _tried(session, actor, dataset_id, chore_id)
+    context = _tried(session, actor, dataset, chore_id)
     if context["kept"]:
-        return Response(headers={"HX-Redirect": f"/datasets/{dataset_id}"})
+        return Response(headers={"HX-Redirect": f"/datasets/{dataset.id}"})
     return render(request, "datasets/_split_tried.html", context)
+
+
+@router.post("/{chore_id}/cancel")
+def stop(dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> RedirectResponse:
+    """Stop it."""
+    chore, _ = datasets.get_splitting(session, actor, dataset, chore_id)
+    chores.cancel(session, actor, chore.id)
+    return _led_to(dataset.id, chore.id)
 
 
 @router.post("/{chore_id}/version")
 def keep_split(
-    dataset_id: IdInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+    dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> RedirectResponse:
     """Make the next version with a split that was tried."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
     tried, parent = datasets.get_splitting(session, actor, dataset, chore_id)
     plan = SplitRows.model_validate(tried.params["plan"])
     chore = datasets.ask_split(session, actor, parent, plan, queue=services.queue, publish=True)
-    return RedirectResponse(f"/datasets/{dataset.id}/split/{chore.id}", status_code=303)
+    return _led_to(dataset.id, chore.id)
+
+
+def _led_to(dataset_id: str, chore_id: str) -> RedirectResponse:
+    return RedirectResponse(f"/datasets/{dataset_id}/split/{chore_id}", status_code=303)
 
 
 def _plan(form: Mapping[str, str]) -> SplitRows:
@@ -115,32 +123,25 @@ def _fields(version: DatasetVersion, state: FormState) -> list[FormField]:
     ]
 
 
-def _context(session: Session, actor: Actor, dataset: Dataset, state: FormState) -> dict[str, Any]:
-    version = dataset.latest
-    return _shared(session, actor, dataset, version) | {
+def _context(session: Session, actor: Actor, version: DatasetVersion, state: FormState) -> dict[str, Any]:
+    return _shared(session, actor, version) | {
         "fields": _fields(version, state),
         "error": state.errors.get(_PREFIX, ""),
+        "others": datasets.test_candidates(session, actor, version),
     }
 
 
-def _tried(session: Session, actor: Actor, dataset_id: str, chore_id: str) -> dict[str, Any]:
-    dataset = datasets.get_dataset(session, actor, dataset_id)
+def _tried(session: Session, actor: Actor, dataset: Dataset, chore_id: str) -> dict[str, Any]:
     chore, parent = datasets.get_splitting(session, actor, dataset, chore_id)
-    plan = SplitRows.model_validate(chore.params["plan"])
-    return _shared(session, actor, dataset, parent) | {
+    return _shared(session, actor, parent) | {
         "chore": chore,
-        "plan": plan,
+        "is_waiting_long": waits_long(chore),
+        "plan": SplitRows.model_validate(chore.params["plan"]),
         "kept": chore.params["publish"] and chore.status == "done",
         "next_number": dataset.latest.number + 1,
         "tried": dict(zip(datasets.SPLIT_NAMES, chore.result.get("sizes", ()), strict=False)),
     }
 
 
-def _shared(session: Session, actor: Actor, dataset: Dataset, version: DatasetVersion) -> dict[str, Any]:
-    return {
-        "dataset": dataset,
-        "version": version,
-        "tab": "split",
-        "sizes": datasets.version_split_sizes(version),
-        "runs": runs.list_runs(session, actor, dataset_id=dataset.id, limit=1),
-    }
+def _shared(session: Session, actor: Actor, version: DatasetVersion) -> dict[str, Any]:
+    return header_of(session, actor, version, "split") | {"sizes": datasets.version_split_sizes(version)}

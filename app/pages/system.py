@@ -15,6 +15,9 @@ from studio.actors import Actor
 router = APIRouter(prefix="/system")
 KIND_WORDS = {
     "datasets": "Datasets",
+    "findings": "Findings and comparisons",
+    "tokens": "Tokenised rows",
+    "tokenizers": "Tokenizers",
     "adapters": "Adapters",
     "checkpoints": "Checkpoints",
     "base_models": "Base models",

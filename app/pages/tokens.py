@@ -8,28 +8,26 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services, VersionNumber
+from app.deps import CurrentActor, CurrentServices, CurrentSession, PageNumber, PickedVersion, Services
 from app.forms import HUB, HUB_FIELD
+from app.pages._facts import copies_of, distributions_of
+from app.pages._header import header_of, waits_long
 from app.pages._histogram import draw_histogram
 from app.pages._values import FormValues
 from app.render import render
-from studio import chores, datasets, runs
+from studio import chores, datasets
 from studio.actors import Actor
 from studio.base_models import DEMO_ID, BaseModelFacts, get_base_model, list_base_models
 from studio.chores import Chore
 from studio.datasets import DatasetVersion, LongRow, Profile, Token, Truth
-from studio.db import utc_now
 from studio.errors import InvalidInput, NotFound
 
 router = APIRouter(prefix="/datasets/{dataset_id}")
 _SHORTEST = 16
 _PAGE_ROWS = 50
 _PAGE_TOKENS = 2000
-_LONG_WAIT_SECONDS = 40.0
 _TRAIN_ON = ("answers", "everything")
 _LISTS = {"cut": "Answers that are cut", "untaught": "Rows without a learned token"}
-
-Page = Annotated[int, Query(ge=1, le=10**6)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +77,21 @@ class Looked:
 
     def context(self) -> dict[str, Any]:
         """What the header of a dataset and every template here need."""
-        chore, dataset = self.chore, self.version.dataset
-        waited = (utc_now() - chore.created_at).total_seconds() if chore is not None and chore.status == "queued" else 0
-        return {
-            "dataset": dataset,
-            "version": self.version,
-            "tab": "profile",
-            "runs": runs.list_runs(self.session, self.actor, dataset_id=dataset.id, limit=1),
-            "look": self,
-            "chore": chore,
-            "is_waiting_long": waited > _LONG_WAIT_SECONDS,
-        }
+        chore = self.chore
+        header = header_of(self.session, self.actor, self.version, "profile")
+        return header | {"look": self, "chore": chore, "is_waiting_long": waits_long(chore)}
 
 
 def _look(
-    dataset_id: IdInPath,
+    version: PickedVersion,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,
     base_model: Annotated[str | None, Query(max_length=200)] = None,
     max_length: Annotated[int, Query(ge=_SHORTEST, le=datasets.LONGEST_ALLOWED)] = 1024,
     train_on: Annotated[str, Query(pattern="^(answers|everything)$")] = "answers",
-    number: VersionNumber = None,
 ) -> Looked:
     """What the address asks for: by default the base model that was counted last, or the demo."""
-    version = datasets.pick_version(datasets.get_dataset(session, actor, dataset_id), number)
     if base_model is None:
         last = datasets.last_profile(session, actor, version)
         base_model = last.params["base_model"] if last else DEMO_ID
@@ -120,7 +108,8 @@ def show_profile(request: Request, look: CurrentLook) -> HTMLResponse:
     families: dict[str, list[BaseModelFacts]] = {}
     for facts in list_base_models(look.services.settings.models_root):
         families.setdefault(facts.family, []).append(facts)
-    return render(request, "datasets/profile.html", look.context() | {"families": families} | _counted(look))
+    context = look.context() | {"families": families} | _counted(look) | _checked(look)
+    return render(request, "datasets/profile.html", context)
 
 
 @router.get("/profile/progress")
@@ -133,7 +122,6 @@ def show_progress(request: Request, look: CurrentLook) -> HTMLResponse:
 def count(form: FormValues, look: CurrentLook) -> Response:
     """Count the tokens for a base model, unless they are counted and kept; `again` counts them anew."""
     wanted = _wanted(form, look)
-    is_lost = wanted.chore is not None and wanted.chore.status == "done" and wanted.profile is None
     datasets.ask_profile(
         look.session,
         look.actor,
@@ -141,7 +129,8 @@ def count(form: FormValues, look: CurrentLook) -> Response:
         wanted.base_model.id,
         wanted.train_on,
         queue=look.services.queue,
-        again="again" in form or is_lost,
+        cache=look.services.settings.cache_dir,
+        again="again" in form,
     )
     return RedirectResponse(wanted.address("profile"), status_code=303)
 
@@ -155,7 +144,7 @@ def stop(look: CurrentLook) -> Response:
 
 
 @router.get("/profile/rows/{kind}")
-def show_rows(request: Request, kind: str, look: CurrentLook, page: Page = 1) -> HTMLResponse:
+def show_rows(request: Request, kind: str, look: CurrentLook, page: PageNumber = 1) -> HTMLResponse:
     """The rows whose answer is cut, or without a learned token, a page at a time."""
     profile = look.profile
     if kind not in _LISTS or profile is None:
@@ -171,7 +160,7 @@ def show_rows(request: Request, kind: str, look: CurrentLook, page: Page = 1) ->
 
 
 @router.get("/rows/{row}/tokens")
-def show_tokens(request: Request, row: int, look: CurrentLook, page: Page = 1) -> HTMLResponse:
+def show_tokens(request: Request, row: int, look: CurrentLook, page: PageNumber = 1) -> HTMLResponse:
     """Every token of a row: learned, only read, or cut."""
     if not 1 <= row <= look.version.row_count:
         raise NotFound(f"There is no row {row}: the dataset has {look.version.row_count:,}.")
@@ -212,6 +201,13 @@ def _counted(look: Looked) -> dict[str, Any]:
         "chart": draw_histogram(profile, look.max_length),
         "savings": _savings(profile, truth, suggested),
     }
+
+
+def _checked(look: Looked) -> dict[str, Any]:
+    """What the checks counted, for whatever base model."""
+    checkup = datasets.checkup_of(look.session, look.actor, look.version)
+    result = checkup.result if checkup is not None and checkup.status == "done" else {"checks": []}
+    return {"checkup": checkup, "distributions": distributions_of(result), "copies": copies_of(result)}
 
 
 def _savings(profile: Profile, truth: Truth, suggested: Truth) -> dict[str, float]:

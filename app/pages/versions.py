@@ -6,31 +6,36 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, VersionNumber
+from app.deps import (
+    ComparedVersions,
+    CurrentActor,
+    CurrentServices,
+    CurrentSession,
+    DatasetInPath,
+    PageNumber,
+    PickedVersion,
+)
+from app.pages._header import header_of, waits_long
 from app.pages._rows import RowView
-from app.pages.fixes import PageNumber
 from app.render import go_to, render
-from studio import datasets, runs
+from studio import chores, datasets
 from studio.actors import Actor
-from studio.datasets import Dataset, DatasetVersion, Difference, DiffKind
+from studio.datasets import DatasetVersion, Difference, DiffKind
 
 router = APIRouter(prefix="/datasets/{dataset_id}")
 _PAGE_ROWS = 20
-Number = Annotated[int, Query(ge=1, le=10**6)]
 
 
 @router.get("/versions")
 def list_versions(
     request: Request,
-    dataset_id: IdInPath,
+    version: PickedVersion,
     session: CurrentSession,
     actor: CurrentActor,
-    number: VersionNumber = None,
     made: Annotated[int | None, Query(ge=1, le=10**6)] = None,
 ) -> HTMLResponse:
     """All versions, newest first; `made` is the one that has just come."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    version = datasets.pick_version(dataset, number)
+    dataset = version.dataset
     context = {
         "made": made if made is not None and made <= dataset.latest.number else None,
         "versions": list(reversed(dataset.versions)),
@@ -38,20 +43,19 @@ def list_versions(
         "sentences": {version.id: datasets.sentences(version.recipe) for version in dataset.versions},
         "health": datasets.healths(session, actor, dataset.versions),
     }
-    return render(request, "datasets/versions.html", _shared(session, actor, dataset, version) | context)
+    return render(request, "datasets/versions.html", header_of(session, actor, version, "versions") | context)
 
 
 @router.post("/versions/{chosen}/newest")
 def use_again(
     request: Request,
-    dataset_id: IdInPath,
+    dataset: DatasetInPath,
     chosen: int,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,
 ) -> Response:
     """Make an older version the newest again."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
     version = datasets.pick_version(dataset, chosen)
     made = datasets.use_again(session, actor, dataset, version, queue=services.queue)
     return go_to(request, f"/datasets/{dataset.id}/versions?made={made.number}")
@@ -60,37 +64,66 @@ def use_again(
 @router.get("/diff")
 def show_diff(
     request: Request,
-    dataset_id: IdInPath,
+    pair: ComparedVersions,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,
-    before: Annotated[int, Query(alias="from", ge=1, le=10**6)],
-    after: Annotated[int, Query(alias="to", ge=1, le=10**6)],
     kind: DiffKind | None = None,
     page: PageNumber = 1,
 ) -> HTMLResponse:
-    """The rows that differ between two versions, one kind at a time."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    versions = datasets.pick_version(dataset, before), datasets.pick_version(dataset, after)
-    storage, cache = services.storage, services.settings.cache_dir
-    found = datasets.compare(dataset, *versions, storage=storage, cache=cache)
+    """The rows that differ between two versions, one kind at a time; large ones are compared when somebody asks."""
+    found = datasets.compare(*pair, storage=services.storage, cache=services.settings.cache_dir)
+    context = _pair_context(session, actor, pair)
+    if found is None:
+        return render(request, "datasets/diff_waiting.html", context)
     shown = kind or _first_kind(found)
     pages = max(1, -(-found.counts[shown] // _PAGE_ROWS))
     page = min(page, pages)
-    rows = datasets.read_difference(found, shown, storage=storage, start=(page - 1) * _PAGE_ROWS, limit=_PAGE_ROWS)
+    start = (page - 1) * _PAGE_ROWS
+    rows = datasets.read_difference(found, shown, storage=services.storage, start=start, limit=_PAGE_ROWS)
     sides = [(row.before and RowView.of(row.before), row.after and RowView.of(row.after)) for row in rows]
-    context = {"found": found, "kind": shown, "rows": sides, "page": page, "pages": pages}
-    return render(request, "datasets/diff.html", _shared(session, actor, dataset, versions[1]) | context)
+    context |= {"found": found, "kind": shown, "rows": sides, "page": page, "pages": pages}
+    return render(request, "datasets/diff.html", context)
+
+
+@router.get("/diff/progress")
+def show_progress(request: Request, pair: ComparedVersions, session: CurrentSession, actor: CurrentActor) -> Response:
+    """The comparing alone, while it goes on; then the page with what was found."""
+    context = _pair_context(session, actor, pair)
+    chore = context["chore"]
+    if chore is not None and chore.status == "done":
+        return go_to(request, _address(pair))
+    return render(request, "datasets/_diff_waiting.html", context)
+
+
+@router.post("/diff")
+def compare(
+    request: Request, pair: ComparedVersions, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> Response:
+    """Have two versions with many rows compared."""
+    datasets.ask_difference(session, actor, *pair, queue=services.queue, cache=services.settings.cache_dir)
+    return go_to(request, _address(pair))
+
+
+@router.post("/diff/cancel")
+def stop(request: Request, pair: ComparedVersions, session: CurrentSession, actor: CurrentActor) -> Response:
+    """Stop comparing."""
+    chore = datasets.difference_chore(session, actor, *pair)
+    if chore is not None:
+        chores.cancel(session, actor, chore.id)
+    return go_to(request, _address(pair))
 
 
 def _first_kind(found: Difference) -> DiffKind:
     return next((kind for kind in datasets.DIFF_KINDS if found.counts[kind]), "changed")
 
 
-def _shared(session: Session, actor: Actor, dataset: Dataset, version: DatasetVersion) -> dict[str, Any]:
-    return {
-        "dataset": dataset,
-        "version": version,
-        "tab": "versions",
-        "runs": runs.list_runs(session, actor, dataset_id=dataset.id, limit=1),
-    }
+def _pair_context(session: Session, actor: Actor, pair: tuple[DatasetVersion, DatasetVersion]) -> dict[str, Any]:
+    chore = datasets.difference_chore(session, actor, *pair)
+    shown = {"before": pair[0], "after": pair[1], "chore": chore, "is_waiting_long": waits_long(chore)}
+    return header_of(session, actor, pair[1], "versions") | shown
+
+
+def _address(pair: tuple[DatasetVersion, DatasetVersion]) -> str:
+    before, after = pair
+    return f"/datasets/{after.dataset_id}/diff?from={before.number}&to={after.number}"

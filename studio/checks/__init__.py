@@ -6,5 +6,7 @@ A check is one file under `rules/`, which nothing else names.
 # Changes when a rule changes, so that what was found by the old one is not taken for the new one's.
 RULES_VERSION = 2
 FINDINGS_FOLDER = "findings"
+# More would fill a disk and nobody would read them; the count stays exact.
+FINDINGS_KEPT = 1_000_000
 
-__all__ = ["FINDINGS_FOLDER", "RULES_VERSION"]
+__all__ = ["FINDINGS_FOLDER", "FINDINGS_KEPT", "RULES_VERSION"]

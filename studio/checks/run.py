@@ -9,15 +9,13 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from studio.checks import FINDINGS_FOLDER, RULES_VERSION
+from studio.checks import FINDINGS_FOLDER, FINDINGS_KEPT, RULES_VERSION
 from studio.checks.base import Check, Context, Finding
 from studio.checks.rules import all_checks
 from studio.checks.seen import Seen
 from studio.chores.child import Progress
 from studio.formats.canonical import OFFSET_BYTES
 
-# More would fill a disk and nobody would read them; the count stays exact.
-FINDINGS_KEPT = 1_000_000
 _SHOWN_FIRST = 3
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from studio.db import Base, UtcDateTime, utc_now
 from studio.ids import new_id
 
-ChoreKind = Literal["checkup", "tokens", "mending", "splitting", "import"]
+ChoreKind = Literal["checkup", "tokens", "mending", "splitting", "comparing", "import"]
 _ACTIVE = "status IN ('queued','running')"
 
 

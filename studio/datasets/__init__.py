@@ -1,5 +1,7 @@
 """Datasets: files that people upload, checked and kept as immutable versions of canonical rows."""
 
+from studio.checks import FINDINGS_KEPT
+from studio.comparing import DIFF_KINDS, DiffKind
 from studio.datasets.arrivals import (
     ArrivalSight,
     cancel_import,
@@ -34,7 +36,16 @@ from studio.datasets.checkups import (
     keep_findings,
     read_findings,
 )
-from studio.datasets.diff import DIFF_KINDS, Difference, DifferentRow, DiffKind, compare, read_difference
+from studio.datasets.diff import (
+    Difference,
+    DifferentRow,
+    ask_difference,
+    compare,
+    difference_chore,
+    difference_request,
+    keep_difference,
+    read_difference,
+)
 from studio.datasets.edits import check_edit
 from studio.datasets.hub import HubSource, ask_hub
 from studio.datasets.importing import import_upload
@@ -88,6 +99,7 @@ __all__ = [
     "CHANGES_KEPT",
     "DIFF_KINDS",
     "EXTENSIONS",
+    "FINDINGS_KEPT",
     "LONGEST_ALLOWED",
     "LONGEST_SEARCH",
     "SPLIT_NAMES",
@@ -126,6 +138,7 @@ __all__ = [
     "added_test",
     "arrival_of",
     "ask_checkup",
+    "ask_difference",
     "ask_hub",
     "ask_mending",
     "ask_profile",
@@ -139,6 +152,8 @@ __all__ = [
     "croissant",
     "dataset_card",
     "delete_dataset",
+    "difference_chore",
+    "difference_request",
     "discard_leftovers",
     "fields_of",
     "file_stem",
@@ -158,6 +173,7 @@ __all__ = [
     "import_upload",
     "is_named",
     "keep_changes",
+    "keep_difference",
     "keep_findings",
     "keep_import",
     "keep_profile",

@@ -91,11 +91,16 @@ def ask_profile(
     train_on: str = "answers",
     *,
     queue: Queue,
+    cache: Path | None = None,
     again: bool = False,
 ) -> Chore:
-    """Have the tokens of a version counted, unless they are or were; `again` counts anew."""
+    """Have the tokens of a version counted, unless they are or were; `again` counts anew.
+
+    With `cache`, what was counted and is not kept any more is counted anew, too.
+    """
     params = {"version_id": version.id, "base_model": base_model, "train_on": train_on}
     key = profile_key(version, base_model, train_on)
+    again = again or (cache is not None and not (cache / PROFILES_FOLDER / key / SUMS_FILE).is_file())
     return chores.ask(session, actor, "tokens", key, params, queue=queue, version_id=version.id, again=again)
 
 

@@ -1,5 +1,6 @@
 """Keeping house: who works and what waits, what the disk holds, whether rows and files fit each other, what can go."""
 
+from studio.house.caches import prune_caches
 from studio.house.findings import Finding, House, open_house
 from studio.house.fsck import LastCheck, check, examine, last_check, note_check
 from studio.house.overview import QueueSight, WorkerSight, list_workers, read_queue
@@ -22,6 +23,7 @@ __all__ = [
     "list_workers",
     "note_check",
     "open_house",
+    "prune_caches",
     "read_queue",
     "sweep",
 ]

@@ -107,7 +107,8 @@ def _uploads(house: House) -> Iterator[Leftover]:
 
 def _cached(house: House) -> Iterator[Leftover]:
     """What was found in versions that are gone: it may hold texts of their rows."""
-    for kind, is_known in (("checkups", _has_chore), ("mendings", _has_chore), ("diffs", _has_versions)):
+    kinds = (("checkups", _has_chore), ("mendings", _has_chore), ("profiles", _has_chore), ("diffs", _has_versions))
+    for kind, is_known in kinds:
         for folder in _entries(house.settings.cache_dir / kind):
             needed = partial(is_known, name=folder.name)
             with reading(house.session_factory) as session:

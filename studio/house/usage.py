@@ -14,6 +14,18 @@ from studio.settings import Settings
 from studio.storage import free_bytes
 
 KEPT_SECONDS = 30.0
+KINDS = (
+    "datasets",
+    "findings",
+    "tokens",
+    "tokenizers",
+    "adapters",
+    "checkpoints",
+    "base_models",
+    "logs",
+    "database",
+    "other",
+)
 # By the first folders of a path within the data folder.
 _KINDS = {
     ("files", "datasets"): "datasets",
@@ -22,6 +34,12 @@ _KINDS = {
     ("files", "splits"): "datasets",
     ("files", "adapters"): "adapters",
     ("models",): "base_models",
+    ("cache", "checkups"): "findings",
+    ("cache", "mendings"): "findings",
+    ("cache", "diffs"): "findings",
+    ("cache", "profiles"): "tokens",
+    ("cache", "tokens"): "tokens",
+    ("cache", "tokenizers"): "tokenizers",
     ("logs",): "logs",
 }
 _WORKING_FOLDERS = {"checkpoints", "prepared", "export"}
@@ -29,7 +47,7 @@ _WORKING_FOLDERS = {"checkpoints", "prepared", "export"}
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes by kind (datasets, adapters, checkpoints, base_models, logs, database, other), and what is free."""
+    """Bytes by kind, see `KINDS`, and what is free."""
 
     size_bytes: dict[str, int]
     free_bytes: int
@@ -67,7 +85,7 @@ class UsageMeter:
 
 def measure(settings: Settings, session_factory: SessionFactory) -> Usage:
     """Walk the data folder; a file with several links counts once."""
-    sizes = dict.fromkeys(("datasets", "adapters", "checkpoints", "base_models", "logs", "database", "other"), 0)
+    sizes = dict.fromkeys(KINDS, 0)
     counted: set[tuple[int, int]] = set()
     for parts, status in _files(settings.data_dir):
         inode = (status.st_dev, status.st_ino)

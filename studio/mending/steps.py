@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from studio.checks import FINDINGS_KEPT
 from studio.checks.seen import Seen
 from studio.chores.child import CannotDo
 from studio.formats.shapes import Row, canonical_kind
@@ -82,7 +83,6 @@ def _mend(parent: Parent, place: int, step: dict[str, Any]) -> Change:
     # The rules bring numpy and more with them, which takes half a second.
     from studio.checks.base import Context
     from studio.checks.rules import all_checks
-    from studio.checks.run import FINDINGS_KEPT
 
     rule = next((check for check in all_checks() if check.name == step["check"]), None)
     mended = getattr(rule and rule(Context(parent.row_count, parent.canonical)), "mended", None)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
 SOME_ID = "run_01k0000000000000000000000a"
@@ -26,7 +27,12 @@ def query_names(app: FastAPI) -> Iterator[tuple[str, list[str]]]:
     for context in iter_route_contexts(app.routes):
         dependant = getattr(context, "dependant", None)
         if dependant is not None and "GET" in (context.methods or ()):
-            yield str(context.path), [parameter.alias for parameter in dependant.query_params]
+            yield str(context.path), sorted(_of_dependant(dependant))
+
+
+def _of_dependant(dependant: Dependant) -> set[str]:
+    own = {str(parameter.alias) for parameter in dependant.query_params}
+    return own.union(*map(_of_dependant, dependant.dependencies))
 
 
 def filled(path: str, value: str = SOME_ID) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from fastapi.testclient import TestClient
@@ -61,6 +62,29 @@ def test_a_long_list_is_paged(client: TestClient, cpu_worker: ChoreSlot) -> None
 
     assert "Page 3 of 3" in last.text
     assert "the same as row 50" in last.text
+
+
+def test_the_preview_shows_the_rows_of_one_check(
+    client: TestClient, cpu_worker: ChoreSlot, web_settings: Settings
+) -> None:
+    page = upload(client, PAIRS + PAIRS[:25])
+    unchecked = client.get(f"{page}?check=exact_duplicates").text
+    cpu_worker.drain()
+
+    whole = client.get(page).text
+    last = client.get(f"{page}?check=exact_duplicates&page=99&raw=true").text
+    clean = client.get(f"{page}/rows?check=secrets").text
+    shutil.rmtree(web_settings.cache_dir / "checkups")
+
+    assert "Not checked yet" in unchecked and 'name="check"' not in unchecked
+    assert '<option value="exact_duplicates" >Exact duplicates (25)</option>' in whole
+    assert '<option value="exact_duplicates" selected>' in last
+    assert "Page 3 of 3" in last and last.count("<article") == 5
+    assert "the same as row 25" in last and '<pre class="raw"' in last
+    assert f'href="{page}?page=2&amp;check=exact_duplicates&amp;raw=true#dataset-rows"' in last
+    assert "This check found nothing in this version." in clean
+    assert "not kept any more" in client.get(f"{page}/rows?check=exact_duplicates").text
+    assert client.get(f"{page}/rows?check=..%2f..%2fx").status_code == 200
 
 
 def test_rows_of_no_check_are_not_found(client: TestClient, cpu_worker: ChoreSlot) -> None:

@@ -75,7 +75,7 @@ def test_workers_are_ready_training_or_silent(
     shown = client.get("/api/system").json()
 
     assert page.count("Ready<") == 1 and page.count("Training<") >= 1
-    assert "Silent for 3 min 20 s" in page
+    assert "Silent for 3 min 2" in page
     assert f'href="/runs/{run.id}"' in page
     assert "H200, 141 GB" in page
     assert {worker["owner"]: worker["is_silent"] for worker in shown["workers"]} == {
@@ -170,6 +170,10 @@ def test_storage_is_counted_by_kind_and_links_once(settings: Settings, session_f
         "logs/worker.log": 3,
         "tunewright.sqlite": 600,
         "uploads/x.upload": 1,
+        "cache/checkups/key/secrets.jsonl": 20,
+        "cache/tokens/key.arrow": 2000,
+        "cache/profiles/key/sums.u64": 200,
+        "cache/tokenizers/models--a--b/blobs/c": 90,
     }
     for name, size in sizes.items():
         path = settings.data_dir / name
@@ -183,7 +187,8 @@ def test_storage_is_counted_by_kind_and_links_once(settings: Settings, session_f
 
     database = usage.size_bytes.pop("database")
     assert usage.size_bytes == {
-        "datasets": 30, "adapters": 300, "checkpoints": 5000, "base_models": 50_000, "logs": 10, "other": 1,
+        "datasets": 30, "findings": 20, "tokens": 2200, "tokenizers": 90,
+        "adapters": 300, "checkpoints": 5000, "base_models": 50_000, "logs": 10, "other": 1,
     }  # fmt: skip
     assert database >= 600
     assert usage.largest_first[0] == ("base_models", 50_000)

@@ -111,6 +111,42 @@ def test_a_cleared_cache_is_filled_again(
     assert "Suggested longest row" in client.get(f"{page}/profile").text
 
 
+def test_what_the_checks_counted_is_drawn_beside_the_tokens(client: TestClient, cpu_worker: ChoreSlot) -> None:
+    address = upload(client, [*((f"Is {n} odd?", "yes" if n % 2 else "no") for n in range(60)), ("Is 2 odd?", "no")])
+
+    before = client.get(f"{address}/profile").text
+    cpu_worker.drain()
+    drawn = client.get(f"{address}/profile").text
+
+    assert "The checks count languages, labels" in before
+    assert 'aria-label="Labels: no 31 rows, yes 30 rows"' in drawn
+    assert 'aria-label="Length of answers: 2 to 3 61 rows"' in drawn
+    assert 'aria-label="Turns of a row: 2 turns 61 rows"' in drawn
+    assert re.search(rf'no</th><td><a[^>]* href="{address}/rows/3/edit">Row 3</a></td><td class="number">2<', drawn)
+
+
+def test_a_program_counts_tokens_and_reads_what_a_longest_row_makes_of_them(
+    client: TestClient, cpu_worker: ChoreSlot, page: str
+) -> None:
+    profile = f"/api{page}/profile"
+    shown = client.get(f"{profile}?base_model=demo&max_length=64").json()
+    again = client.post(f"{profile}?max_length=8000", json={"base_model": "demo"})
+    other = client.post(profile, json={"base_model": "demo", "train_on": "everything"})
+
+    truth = shown["counted"]["truth"]
+    assert (shown["status"], shown["version"], shown["train_on"]) == ("done", 1, "answers")
+    assert (truth["max_length"], truth["rows"], truth["untaught_rows"]) == (64, 41, 1)
+    assert (again.status_code, again.json()["id"]) == (202, shown["id"])
+    assert again.json()["counted"]["truth"]["whole_rows"] == 41
+    assert (other.json()["status"], other.json()["counted"]) == ("queued", None)
+    rows = client.get(f"{profile}/rows/untaught?base_model=demo&max_length=64").json()
+    assert (rows["count"], [row["row"] for row in rows["rows"]]) == (1, [41])
+    stopped = client.delete(f"{profile}?base_model=demo&train_on=everything").json()
+    assert stopped["status"] == "cancelled"
+    assert client.get(f"{profile}?base_model=other/model").status_code == 404
+    assert client.post(profile, json={"base_model": "../x"}).status_code == 422
+
+
 def test_counting_can_be_stopped(client: TestClient) -> None:
     address = upload(client, PAIRS)
     client.post(f"{address}/profile", data={"base_model.id": "demo", "max_length": "64"})

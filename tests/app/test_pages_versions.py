@@ -47,10 +47,42 @@ def test_every_page_shows_the_version_that_is_asked_for(client: TestClient, addr
         ("/checks/contradictions", "You look at version 1 of 2", "version 2 of 2"),
         ("/rows/3/edit", "You look at version 1 of 2", "version 2 of 2"),
         ("/versions", "You look at version 1 of 2", "version 2 of 2"),
+        ("/profile", "You look at version 1 of 2", "version 2 of 2"),
+        ("/split", "Split of version 1", "Split of version 2"),
+        ("/card", "48 rows in the shape", "42 rows in the shape"),
     ]:
         assert old in client.get(f"{address}{path}?version=1").text, path
         assert new in client.get(f"{address}{path}").text, path
         assert client.get(f"{address}{path}?version=3").status_code == 404, path
+
+
+def test_an_older_version_stays_chosen_from_tab_to_tab_and_leads_to_the_newest(
+    client: TestClient, address: str
+) -> None:
+    for tab in ("", "/profile", "/checks", "/split", "/versions", "/card"):
+        shown = client.get(f"{address}{tab}?version=1").text
+
+        for other in ("", "/profile", "/checks", "/split", "/versions", "/card"):
+            assert f'href="{address}{other}?version=1"' in shown, (tab, other)
+        assert f'<a href="{address}{tab}">See version 2</a>' in shown, tab
+
+
+def test_an_older_version_leaves_and_is_split_as_it_is(client: TestClient, cpu_worker: ChoreSlot, address: str) -> None:
+    rows = client.get(f"/api{address}/rows.jsonl?version=1")
+    table = client.get(f"/api{address}/rows.csv?version=1")
+    tried = post(client, f"{address}/split?version=1", {"split.way": "random", "split.seed": "4"})
+    cpu_worker.drain()
+
+    assert (len(rows.text.splitlines()), len(client.get(f"/api{address}/rows.jsonl").text.splitlines())) == (48, 42)
+    assert [found.headers["content-disposition"].rpartition("-")[2] for found in (rows, table)] == [
+        'v1.jsonl"',
+        'v1.csv"',
+    ]
+    assert "version 1, prepared" in client.get(f"/api{address}/README.md?version=1").text
+    assert client.get(f"/api{address}/croissant.json?version=1").json()["version"] == "1.0.0"
+    assert f'href="/api{address}/rows.csv?version=1"' in client.get(f"{address}/card?version=1").text
+    assert "against version 1." in client.get(tried).text
+    assert f'href="{address}/split?version=1"' in client.get(tried).text
 
 
 def test_an_old_version_is_used_again_by_one_click(client: TestClient, address: str) -> None:
@@ -77,6 +109,29 @@ def test_the_rows_that_differ_are_shown_by_kind_and_paged(
     assert "Added 6" in added
     assert "No row was changed" in client.get(f"{address}/diff?from=2&to=2").text
     assert client.get(f"{address}/diff?from=1&to=7").status_code == 404
+
+
+def test_large_versions_are_compared_by_a_worker(
+    client: TestClient, cpu_worker: ChoreSlot, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.datasets.diff.ROWS_AT_ONCE", 45)
+    diff = f"{address}/diff?from=1&to=2"
+    before, refused = client.get(diff).text, client.get(f"/api{diff}")
+
+    led = post(client, diff)
+    waiting, asked = client.get(led).text, client.post(f"/api{diff}")
+    post(client, f"{address}/diff/cancel?from=1&to=2")
+    stopped = client.get(diff).text
+    post(client, diff)
+    cpu_worker.drain()
+
+    assert "Not compared yet" in before and refused.status_code == 409
+    assert "Waiting for a worker" in waiting and "hx-trigger" in waiting
+    assert (asked.status_code, asked.json()["status"]) == (202, "queued")
+    assert "Comparing was stopped." in stopped
+    assert client.get(f"{address}/diff/progress?from=1&to=2", follow_redirects=False).headers["location"] == diff
+    assert "Dropped 6 Added 0 Changed 0" in words(client.get(diff).text)
+    assert client.get(f"/api{diff}").json()["counts"] == {"dropped": 6, "added": 0, "changed": 0}
 
 
 def test_the_launch_form_takes_the_version_with_its_frozen_split(client: TestClient, address: str) -> None:

@@ -47,7 +47,11 @@ def test_few_answers_that_hold_most_of_what_is_learned_are_told() -> None:
 
     assert [finding.row for finding in found] == [8, 71]
     assert found[0].detail == "the answer has 50,000 characters; half have at most 100"
-    assert check.facts() == {"answer_characters": {"p50": 100, "p95": 100, "max": 50_000}}
+    told = check.facts()["answer_characters"]
+    assert isinstance(told, dict)
+    bars = {(first, last): rows for first, last, rows in told.pop("bars") if rows}
+    assert told == {"p50": 100, "p95": 100, "max": 50_000}
+    assert list(bars) == [(64, 127), (32_768, 65_535)]
 
 
 def test_held_out_answers_of_another_length_are_told_once() -> None:
@@ -69,7 +73,10 @@ def test_even_lengths_are_left_alone() -> None:
 def test_turns_are_counted_by_role() -> None:
     check, _ = run("role_order", [turns(("system", "s"), ("user", "u"), ("assistant", "a")), chat("u", "a")])
 
-    assert check.facts() == {"turns": {"system": 1, "user": 2, "assistant": 2}}
+    assert check.facts() == {
+        "turns": {"system": 1, "user": 2, "assistant": 2},
+        "turns_per_row": [(2, 1), (3, 1)],
+    }
 
 
 def test_the_most_copied_texts_are_shown_without_what_is_private(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -224,7 +225,8 @@ def differing(bench: Bench, dataset: Dataset, before: int, after: int) -> dict[s
     """The completions of the rows that differ, before and after, by kind."""
     found = show(bench, dataset)
     versions = (datasets.pick_version(found, before), datasets.pick_version(found, after))
-    difference = datasets.compare(found, *versions, storage=bench.storage, cache=bench.settings.cache_dir)
+    difference = datasets.compare(*versions, storage=bench.storage, cache=bench.settings.cache_dir)
+    assert difference is not None
     told = {}
     for kind in datasets.DIFF_KINDS:
         rows = datasets.read_difference(difference, kind, storage=bench.storage, start=0, limit=99)
@@ -255,6 +257,30 @@ def test_two_versions_are_compared_row_by_row(bench: Bench, dataset: Dataset, me
         "added": [(None, "It is 0"), (None, " x ")],
         "changed": [("Two", "It is 2")],
     }
+
+
+def test_a_worker_finds_the_same_differences_and_again_when_they_were_cleared(
+    bench: Bench, dataset: Dataset, mend: Mend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mend(dataset.latest, [{"do": "edit", "number": 3, "row": {"prompt": "Say 2", "completion": "Two"}}])
+    mend(show(bench, dataset).latest, DUPLICATES)
+    here = differing(bench, dataset, 1, 3)
+    cache = bench.settings.cache_dir
+    shutil.rmtree(cache / "diffs")
+    monkeypatch.setattr("studio.datasets.diff.ROWS_AT_ONCE", 10)
+
+    for _ in range(2):
+        with transaction(bench.session_factory) as session:
+            first, _, third = datasets.get_dataset(session, LOCAL_ACTOR, dataset.id).versions
+            assert datasets.compare(first, third, storage=bench.storage, cache=cache) is None
+            chore = datasets.ask_difference(session, LOCAL_ACTOR, first, third, queue=SilentQueue(), cache=cache)
+        ChoreSlot(bench, DOERS).drain()
+
+        with reading(bench.session_factory) as session:
+            done = chores.get_chore(session, LOCAL_ACTOR, chore.id)
+        assert (done.status, done.result["counts"]) == ("done", {"dropped": 5, "added": 0, "changed": 1})
+        assert differing(bench, dataset, 1, 3) == here
+        shutil.rmtree(cache / "diffs")
 
 
 def test_what_was_found_in_a_deleted_dataset_is_swept_from_the_cache(

@@ -64,9 +64,18 @@ class LengthImbalance(Check):
             yield Finding(row, detail, group=row)
 
     def facts(self) -> dict[str, object]:
-        """Characters of the last answer."""
+        """Characters of the last answer; `bars` are first, last and how many rows, each range twice the one before."""
         lengths = np.array(self._lengths, np.int64)
         if not len(lengths):
             return {}
         half, most = np.percentile(lengths, [50, 95])
-        return {"answer_characters": {"p50": int(half), "p95": int(most), "max": int(lengths.max())}}
+        told = {"p50": int(half), "p95": int(most), "max": int(lengths.max())}
+        return {"answer_characters": {**told, "bars": _doubling_bars(lengths)}}
+
+
+def _doubling_bars(lengths: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """0, 1, 2 to 3, 4 to 7 and so on, from the first to the last range that has a row."""
+    counts = np.bincount(np.frexp(lengths.astype(np.float64))[1]).tolist()
+    bars = [(2**bits // 2, max(0, 2**bits - 1), count) for bits, count in enumerate(counts)]
+    first = next(place for place, count in enumerate(counts) if count)
+    return bars[first:]

@@ -23,16 +23,18 @@ class RoleOrder(Check):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._turns: Counter[str] = Counter()
+        self._turns_per_row: Counter[int] = Counter()
 
     def look(self, seen: Seen) -> Iterator[Finding]:
         """Tell of the first turn that is out of order."""
         self._turns.update([turn.role for turn in seen.turns])
+        self._turns_per_row[len(seen.turns)] += 1
         if "messages" in seen.row and (problem := _problem(seen.turns)):
             yield Finding(seen.number, problem)
 
     def facts(self) -> dict[str, object]:
-        """Turns by role."""
-        return {"turns": dict(self._turns)}
+        """Turns by role, and how many rows have so many turns."""
+        return {"turns": dict(self._turns), "turns_per_row": sorted(self._turns_per_row.items())}
 
 
 def _problem(turns: Sequence[Turn]) -> str:
