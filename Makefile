@@ -17,9 +17,18 @@ demo: ## Fine-tune the demo model from end to end; leaves demo-adapter.zip
 	@$(SET_UP) run
 	@$(BIN)/tunewright demo
 
-test: ## Run all tests
+# These neither start a studio nor train, so they may share the cores; the others want them for themselves.
+SIDE_BY_SIDE := $(addprefix tests/,app base_models checks chores datasets examples formats mending methods runs splitting)
+PYTEST := $(BIN)/python -m pytest -m "not faults and not gpu" --durations=15
+
+test: ## Run all tests, or those that ARGS names
 	@$(SET_UP) test
-	$(BIN)/python -m pytest -m "not faults and not gpu" --durations=15 $(ARGS)
+ifdef ARGS
+	$(PYTEST) $(ARGS)
+else
+	$(PYTEST) -n auto --maxprocesses 4 --dist loadfile $(SIDE_BY_SIDE)
+	$(PYTEST) $(addprefix --ignore=,$(SIDE_BY_SIDE))
+endif
 
 faults: ## Run the long fault-injection tests
 	@$(SET_UP) test

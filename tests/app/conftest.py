@@ -24,6 +24,7 @@ from studio.runs import Run
 from studio.settings import Settings
 from studio.storage import LocalStorage
 from studio.wire import Wire
+from tests.forking import TEXT, preloaded
 from worker.bench import Bench
 from worker.chores import ChoreSlot
 from worker.doing import DOERS
@@ -139,15 +140,21 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture(scope="session")
+def text_forkserver(tmp_path_factory: pytest.TempPathFactory) -> Forkserver:
+    """What the worker of the CPU queue has."""
+    return preloaded(TEXT, tmp_path_factory.mktemp("forkserver"))
+
+
 @pytest.fixture
-def cpu_worker(services: Services, web_settings: Settings) -> ChoreSlot:
+def cpu_worker(services: Services, web_settings: Settings, text_forkserver: Forkserver) -> ChoreSlot:
     """The slot of a worker of the CPU queue."""
     bench = Bench(
         settings=web_settings,
         session_factory=services.session_factory,
         storage=services.storage,
         wire=services.wire,
-        forkserver=Forkserver(preload=[]),
+        forkserver=text_forkserver,
         train=_no_trainer,
         owner="cpu",
         download_environ=dict(os.environ),

@@ -1,6 +1,5 @@
 """On a GPU too a run goes on as if nothing had been: bit by bit in bfloat16, within a known distance over 4 bits."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from torch import nn
 from transformers import Trainer, TrainingArguments, get_scheduler
 
+from tests.forking import STACK, preloaded
 from tests.worker.resuming import LittleStudio, Shown
 from worker.checkpoint import Checkpoints, load_optimizer, load_weights
 from worker.start import Forkserver
@@ -27,11 +27,9 @@ MOMENTS = ["pass 3", "pass 17", "fsync 12", "rename 1", "line 9"]
 
 
 @pytest.fixture(scope="module")
-def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forkserver]:
+def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Forkserver:
     """Its children use CUDA, it does not."""
-    server = Forkserver()
-    server.warm_up(tmp_path_factory.mktemp("logs"))
-    yield server
+    return preloaded(STACK, tmp_path_factory.mktemp("logs"))
 
 
 @pytest.mark.parametrize("method", EXACT, ids=lambda method: method["kind"])

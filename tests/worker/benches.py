@@ -16,6 +16,7 @@ from studio.runs import Checkpoint, Run
 from studio.settings import Settings
 from studio.storage import LocalStorage
 from studio.wire import Wire
+from tests.forking import preloaded
 from tests.worker import standin
 from worker.bench import Bench
 from worker.start import Forkserver
@@ -29,9 +30,7 @@ DEADLINE_SECONDS = 60
 @pytest.fixture(scope="module")
 def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Forkserver:
     """A warm forkserver that has nothing heavy preloaded."""
-    server = Forkserver(preload=["worker.start"])
-    server.warm_up(tmp_path_factory.mktemp("forkserver"))
-    return server
+    return preloaded("worker.start", tmp_path_factory.mktemp("forkserver"))
 
 
 @pytest.fixture

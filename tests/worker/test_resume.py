@@ -1,11 +1,12 @@
 """A trainer that is killed and goes on ends with the same bits as one that was left alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.forking import STACK, preloaded
 from worker.signals import EXIT_SAVED
 from worker.start import Forkserver
 
@@ -29,10 +30,8 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forkserver]:
-    server = Forkserver()
-    server.warm_up(tmp_path_factory.mktemp("logs"))
-    yield server
+def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Forkserver:
+    return preloaded(STACK, tmp_path_factory.mktemp("logs"))
 
 
 def studio(forkserver: Forkserver, assign: Assign, folder: Path, name: str, **changes: Any) -> LittleStudio:

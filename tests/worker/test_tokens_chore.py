@@ -13,12 +13,14 @@ from studio.chores import Chore
 from studio.datasets import DatasetVersion, Profile
 from studio.db import transaction
 from studio.queue import SilentQueue
+from tests.forking import TEXT, preloaded
 from tests.worker.benches import on_sqlite
 from worker.bench import Bench
 from worker.chores import ChoreSlot
 from worker.data import RowTokenizer
 from worker.doing import DOERS
 from worker.rows import read_all_rows
+from worker.start import Forkserver
 from worker.tokens_doing import CountTokens
 from worker.tokens_load import load_tokenizer
 
@@ -28,6 +30,11 @@ from .test_chores import folders_left, show
 # Counting is the same on every database.
 pytestmark = on_sqlite
 MODEL = "folder:tiny"
+
+
+@pytest.fixture(scope="module")
+def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Forkserver:
+    return preloaded(TEXT, tmp_path_factory.mktemp("forkserver"))
 
 
 def count(bench: Bench, version: DatasetVersion, template: str | None = CHATML, **changes: Any) -> Chore:

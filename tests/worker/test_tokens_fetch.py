@@ -11,6 +11,7 @@ from studio.actors import LOCAL_ACTOR
 from studio.datasets import DatasetVersion
 from studio.db import transaction
 from studio.queue import SilentQueue
+from tests.forking import TEXT, preloaded
 from tests.worker.benches import on_sqlite, set_
 from tests.worker.hub import TOKEN, Hub, serve_hub
 from worker.bench import Bench
@@ -18,11 +19,17 @@ from worker.chores import ChoreSlot
 from worker.doing import DOERS
 from worker.download import DownloadFailed, fetch
 from worker.order import Order
+from worker.start import Forkserver
 
 from .conftest import save_tokenizer
 from .test_chores import show
 
 MODEL = "acme/tiny"
+
+
+@pytest.fixture(scope="module")
+def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Forkserver:
+    return preloaded(TEXT, tmp_path_factory.mktemp("forkserver"))
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.forking import STACK, preloaded
 from tests.worker.conftest import Assign
 from tests.worker.resuming import LittleStudio, Shown
 from worker.assignment import Assignment
@@ -39,10 +39,8 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forkserver]:
-    server = Forkserver()
-    server.warm_up(tmp_path_factory.mktemp("logs"))
-    yield server
+def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Forkserver:
+    return preloaded(STACK, tmp_path_factory.mktemp("logs"))
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
