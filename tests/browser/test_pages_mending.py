@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -33,7 +34,7 @@ PAGES = (
     "/datasets/{dataset}/versions?made=3",
     "/datasets/{dataset}/diff?from=1&to=2",
     "/datasets/{dataset}/diff?from=1&to=2&kind=changed",
-    "/datasets/{dataset}/rows/2/edit",
+    "/datasets/{dataset}/rows/edit?row=1&row=2",
     "/datasets/{dataset}?version=1",
     "/runs/new?dataset={dataset}&version=2",
 )
@@ -131,3 +132,25 @@ def test_a_row_is_edited_and_kept_without_script(
 
     page.get_by_role("link", name="Compare with version 2").click()
     expect(page.get_by_role("article", name="Row 1")).to_contain_text("Nought")
+
+
+def test_columns_are_chosen_while_the_first_rows_are_shown(
+    open_page: Callable[..., Page], live: LiveStudio, tmp_path: Path
+) -> None:
+    table = tmp_path / "kings.csv"
+    table.write_text("context,question,answer\n" + "".join(f"Long ago,Who was number {n}?,No {n}\n" for n in range(5)))
+    page = open_page()
+    page.goto(f"{live.url}/datasets/new")
+    page.locator("#dataset-file").set_input_files(table)
+    page.get_by_role("button", name="Upload and check").click()
+    first = page.get_by_role("article", name="Row 1 of the preview")
+    expect(first).to_contain_text("Who was number 0?")
+
+    with page.expect_request("**/mapping-preview") as sent:
+        page.get_by_label("Prompt").select_option("context")
+    expect(first).to_contain_text("Long ago")
+    page.get_by_role("button", name="Upload and check").click()
+
+    expect(page.get_by_role("article", name="Row 1", exact=True)).to_contain_text("Long ago")
+    # The file does not travel with each choice.
+    assert "Who was number 4?" not in (sent.value.post_data or "")
