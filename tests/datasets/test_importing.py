@@ -1,6 +1,5 @@
 """From an upload to a dataset, or to a sentence with nothing left behind."""
 
-import gzip
 import hashlib
 import json
 import os
@@ -20,7 +19,7 @@ from studio.datasets.models import DatasetVersion
 from studio.db import SessionFactory, reading, transaction
 from studio.errors import InvalidInput, StorageFull, StudioError
 from studio.storage import LocalStorage, StoredFile
-from tests.datasets.conftest import TWO_ROWS, Import, Receive
+from tests.datasets.conftest import TWO_ROWS, Import, Receive, packed
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 FilesLeft = Callable[[], list[Path]]
@@ -62,7 +61,7 @@ def test_an_upload_becomes_a_dataset(
         ("a.jsonl", json.dumps(CHAT).encode() + b"\r\n" + json.dumps(CHAT).encode(), "messages", "messages"),
         ("a.json", b"\xef\xbb\xbf" + json.dumps([CHAT] * 2, indent=1).encode(), "messages", "messages"),
         ("a.csv", b"instruction,input,output\nq,,a\nq,x,b\n", "alpaca", "messages"),
-        ("a.tsv.gz", gzip.compress(b"question\tanswer\nq\ta\nr\tb\n"), "mapped", "prompt_completion"),
+        ("a.tsv.gz", packed(b"question\tanswer\nq\ta\nr\tb\n"), "mapped", "prompt_completion"),
         ("a.ndjson", '{"text": "x\u2028y"}\n{"text": "<|im_end|>"}'.encode(), "text", "text"),
     ],
 )
@@ -230,7 +229,7 @@ def test_no_bytes_give_anything_but_a_sentence(import_file: Import, files_left: 
     # The many random inputs are tried in tests/formats; here is the way through the child.
     for name, content in (
         ("a.csv", bytes(range(1, 128)) * 4),
-        ("a.parquet.gz", gzip.compress(b"PAR1")),
+        ("a.parquet.gz", packed(b"PAR1")),
         ("a.json", b"]"),
     ):
         with pytest.raises(StudioError) as refusal:

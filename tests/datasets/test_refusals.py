@@ -1,6 +1,5 @@
 """Refusals on the whole way through the child: the status, the sentence, and nothing left behind."""
 
-import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 
 from studio.datasets import ImportLimits
 from studio.errors import InvalidInput, TooLarge, UnsupportedFile
-from tests.datasets.conftest import TWO_ROWS, Import
+from tests.datasets.conftest import TWO_ROWS, Import, packed
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 FilesLeft = Callable[[], list[Path]]
@@ -39,8 +38,8 @@ BAD_ROWS: list[tuple[str, bytes, str]] = [
     ("a.csv", b'prompt,completion\na,b\n"c,d\ne,f\n', "The row that begins at line 3 opens a quote that is never"),
     ("a.csv", b"prompt,completion\na,b\nc\n", "row 2 (line 3): has 1 cells, yet the header names 2 columns"),
     ("a.csv", b"prompt,completion\ra,b\rc,d\r", "There is a lone carriage return at byte 17"),
-    ("a.jsonl.gz", gzip.compress(TWO_ROWS)[:-5], "The gzip data ends early"),
-    ("a.jsonl.gz", gzip.compress(TWO_ROWS) + b"junk", "There is something else after the end of the gzip data"),
+    ("a.jsonl.gz", packed(TWO_ROWS)[:-5], "The gzip data ends early"),
+    ("a.jsonl.gz", packed(TWO_ROWS) + b"junk", "There is something else after the end of the gzip data"),
     ("a.parquet", b"PAR1" + b"\0" * 100, "The Parquet file is incomplete or damaged"),
     (
         "a.jsonl",
@@ -70,8 +69,8 @@ def test_bad_content_is_refused_with_its_place(
         ("a.jsonl", b"\x7fELF\x02\x01"),
         ("a.csv", b"%PDF-1.7\n"),
         ("a.jsonl", b"<!DOCTYPE html><html>"),
-        ("a.jsonl", gzip.compress(TWO_ROWS)),
-        ("a.jsonl.gz", gzip.compress(gzip.compress(TWO_ROWS))),
+        ("a.jsonl", packed(TWO_ROWS)),
+        ("a.jsonl.gz", packed(packed(TWO_ROWS))),
         ("a.jsonl.gz", TWO_ROWS),
         ("a.parquet", TWO_ROWS),
         ("a.txt", TWO_ROWS),
@@ -89,7 +88,7 @@ def test_other_kinds_of_file_are_refused(import_file: Import, files_left: FilesL
 @pytest.mark.parametrize(
     ("name", "content", "limits"),
     [
-        ("a.jsonl.gz", gzip.compress(b"\n" * 60_000_000), ImportLimits()),
+        ("a.jsonl.gz", packed(b"\n" * 60_000_000), ImportLimits()),
         ("a.jsonl", TWO_ROWS * 100, ImportLimits(unpacked_limit_bytes=1000)),
         ("a.jsonl", TWO_ROWS * 100, ImportLimits(rows=100)),
     ],
