@@ -1,20 +1,21 @@
 """A dataset from the Hub: the form that says which rows, and the import that fetches them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError
 
 from app.deps import CurrentActor, CurrentServices, CurrentSession, Services
-from app.forms import FormState
+from app.forms import FormState, as_text
 from app.pages._upload_form import UploadForm
 from app.pages._values import FormValues
 from app.render import go_to, render
 from studio import datasets
-from studio.datasets import HubSource
+from studio.datasets import Arrival, HubSource
 from studio.errors import InvalidInput
+from studio.ids import ID_PATTERN
 from studio.runs import errors_by_field
 
 router = APIRouter(prefix="/datasets")
@@ -22,9 +23,16 @@ _PREFIX = "hub"
 
 
 @router.get("/new/hub")
-def new_from_hub(request: Request, services: CurrentServices) -> HTMLResponse:
-    """The form."""
-    return _form(request, {}, services)
+def new_from_hub(
+    request: Request,
+    session: CurrentSession,
+    actor: CurrentActor,
+    services: CurrentServices,
+    arrival: Annotated[str | None, Query(pattern=ID_PATTERN.pattern)] = None,
+) -> HTMLResponse:
+    """The form, empty or as it was filled in for an import."""
+    values = _values(datasets.get_arrival(session, actor, arrival).arrival) if arrival else {}
+    return _form(request, values, services)
 
 
 @router.post("/hub")
@@ -40,6 +48,14 @@ def fetch_from_hub(
     except InvalidInput as error:
         return _form(request, form, services, error)
     return go_to(request, f"/datasets/arrivals/{sight.arrival.id}")
+
+
+def _values(arrival: Arrival) -> dict[str, str]:
+    source = {name: value for name, value in arrival.source.items() if name in HubSource.model_fields}
+    split = arrival.options["split"]
+    parts = {f"{_PREFIX}.{name}": value for name, value in source.items()}
+    values = parts | {f"split.{name}": value for name, value in split.items()} | {"name": arrival.name}
+    return {name: as_text(value) for name, value in values.items()}
 
 
 def _source(form: Mapping[str, str]) -> HubSource:

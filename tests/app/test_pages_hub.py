@@ -19,7 +19,9 @@ def test_the_form_leads_to_the_import(client: TestClient) -> None:
 
     shown = client.post("/datasets/hub", data=filled | {"name": "Ours", "split.seed": "3"})
     arrival = client.get(f"/api{shown.url.path}").json()
+    again = client.get(f"/datasets/new/hub?arrival={arrival['id']}").text
 
+    assert 'name="hub.repository" value="acme/tickets"' in again and 'name="split.seed" value="3"' in again
     assert 'href="/datasets/new/hub"' in client.get("/datasets/new").text
     assert "Also take its validation and test rows" in page
     assert shown.url.path.startswith("/datasets/arrivals/arr_")

@@ -89,6 +89,28 @@ def test_why_nothing_came_is_told_and_it_can_be_tried_again(bench: Bench, hub: H
     assert sight.may_go_on
 
 
+@on_sqlite
+def test_columns_are_asked_for_and_what_was_fetched_is_read_again(bench: Bench, hub: Hub) -> None:
+    bench = set_(bench, hub_endpoint=hub.url)
+    shards = {
+        f"train-0000{n}-of-00002.parquet": written({"frage": ["a", "b"], "antwort": ["c", "d"]}) for n in range(2)
+    }
+    hub.add_dataset("acme/fragen", shards)
+
+    asked = imported(bench, repository="acme/fragen")
+    with transaction(bench.session_factory) as session:
+        mapping = {"prompt": "frage", "completion": "antwort"}
+        datasets.go_on(session, LOCAL_ACTOR, asked.arrival.id, queue=SilentQueue(), mapping=mapping)
+    ChoreSlot(bench, DOERS).drain()
+
+    with reading(bench.session_factory) as session:
+        dataset = datasets.list_datasets(session, LOCAL_ACTOR)[0]
+    assert isinstance(asked.refusal, datasets.MappingNeeded)
+    assert (dataset.latest.row_count, dataset.latest.file_format) == (4, "parquet.zip")
+    assert dataset.latest.facts["source"]["repository"] == "acme/fragen"
+    assert len([path for path in hub.asked if path.endswith(".parquet")]) == 2
+
+
 def test_parts_that_are_missing_are_dealt_from_the_train_rows() -> None:
     split = Split(validation_fraction=0.2, test_fraction=0.1)
 
