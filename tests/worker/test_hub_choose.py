@@ -2,14 +2,16 @@
 
 import pytest
 
+from studio.datasets import HubSource
 from worker.hub_rows.card import Card, read_card
 from worker.hub_rows.choose import HubFile, matches, shelve
 
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nlicense: [*b, *b]"
 
 
-def shelf(*paths: str, card: Card = Card()) -> dict[str, dict[str, list[str]]]:
-    found = shelve([HubFile(path, 1, None, "") for path in paths], card)
+def shelf(*paths: str, card: Card = Card(), subset: str | None = None) -> dict[str, dict[str, list[str]]]:
+    source = HubSource(repository="acme/rows", subset=subset)
+    found = shelve([HubFile(path, 1, None, "") for path in paths], card, source)
     return {
         subset: {split: [file.path for file in files] for split, files in of.items()} for subset, of in found.items()
     }
@@ -43,7 +45,7 @@ def test_a_path_tells_subset_and_split(path: str, subset: str, split: str) -> No
 @pytest.mark.parametrize(
     ("head", "expected"),
     [
-        ("configs:\n- config_name: x\n  data_files: a/*.parquet", {"x": {"train": ["a/1.parquet", "a/2.parquet"]}}),
+        ("configs:\n- config_name: x\n  data_files: ./a/*.parquet", {"x": {"train": ["a/1.parquet", "a/2.parquet"]}}),
         ("configs:\n- data_files: [a/1.parquet, b/**]", {"default": {"train": ["a/1.parquet", "b/c/test.parquet"]}}),
         (
             "configs:\n- data_files: {dev: a/2*, train: '**/1.*'}",
@@ -57,7 +59,21 @@ def test_a_path_tells_subset_and_split(path: str, subset: str, split: str) -> No
     ],
 )
 def test_a_card_settles_which_files_are_meant(head: str, expected: dict[str, dict[str, list[str]]]) -> None:
-    assert shelf("a/1.parquet", "a/2.parquet", "b/c/test.parquet", "a/3.json", card=card(head)) == expected
+    paths = ("a/1.parquet", "a/2.parquet", "b/c/test.parquet", "a/3.json")
+    found = {}
+    for subset in card(head).subsets:
+        found |= shelf(*paths, card=card(head), subset=subset.name)
+
+    assert found == expected
+
+
+def test_of_several_subsets_the_default_one_is_meant_or_all_are_named() -> None:
+    two = "configs:\n- config_name: x\n  data_files: a/*\n- config_name: y\n  data_files: b/*"
+
+    assert shelf("a/1.parquet", card=card(two)) == {"x": {}, "y": {}}
+    assert shelf("a/1.parquet", "b/1.parquet", card=card(two + "\n  default: true")) == {
+        "y": {"train": ["b/1.parquet"]}
+    }
 
 
 @pytest.mark.parametrize(
@@ -91,7 +107,7 @@ def test_a_card_without_a_head_says_nothing() -> None:
         ("a/b/c.parquet", "a/**", True),
         ("a", "a/**", False),
         ("a/b/c/d.parquet", "a/**/d*", True),
-        ("a/b.parquet", "./a/[ab].parquet", True),
+        ("a/b.parquet", "a/[ab].parquet", True),
         ("a" * 400, "*a" * 100 + "b", False),
     ],
 )

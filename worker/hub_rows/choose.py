@@ -49,18 +49,24 @@ class Chosen:
         return [file for files in self.parts.values() for file in files]
 
 
-def shelve(files: Iterable[HubFile], card: Card) -> Shelf:
-    """The Parquet files by subset and split."""
+def shelve(files: Iterable[HubFile], card: Card, source: HubSource) -> Shelf:
+    """The Parquet files by subset and split; by a card only those of the subset that is meant, of the others the names.
+
+    Empty when there are none.
+    """
     parquet = sorted((file for file in files if file.path.endswith(_SUFFIX)), key=lambda file: file.path)
     if not card.subsets:
         return _by_layout(parquet)
-    shelf = {subset.name: _of_subset(subset, parquet) for subset in card.subsets}
-    return {name: splits for name, splits in shelf.items() if splits}
+    meant = _meant(card.subsets, source)
+    if meant is None:
+        return {subset.name: {} for subset in card.subsets}
+    splits = _of_subset(meant, parquet)
+    return {meant.name: splits} if splits else {}
 
 
-def choose(shelf: Shelf, source: HubSource, card: Card) -> Chosen:
+def choose(shelf: Shelf, source: HubSource) -> Chosen:
     """The files that are wanted; raises CannotFetch with what there is instead."""
-    subset = _pick_subset(shelf, source, card)
+    subset = _pick_subset(shelf, source)
     splits = shelf[subset]
     if source.split not in splits:
         raise CannotFetch(f"{_named(source, subset)} has no split {source.split!r}; it has {_listed(splits)}.")
@@ -84,20 +90,32 @@ def _by_layout(files: Sequence[HubFile], folder: str = "") -> Shelf:
     return shelf
 
 
+def _meant(subsets: Sequence[Subset], source: HubSource) -> Subset | None:
+    """The subset that was named, else the default one, else the only one."""
+    if source.subset is not None:
+        return next((subset for subset in subsets if subset.name == source.subset), None)
+    by_default = [subset for subset in subsets if subset.is_default or subset.name == DEFAULT]
+    by_default.sort(key=lambda subset: not subset.is_default)
+    return next(iter(by_default), None) or (subsets[0] if len(subsets) == 1 else None)
+
+
 def _of_subset(subset: Subset, files: Sequence[HubFile]) -> Splits:
-    below = [file for file in files if not subset.folder or file.path.startswith(f"{subset.folder}/")]
+    start = f"{subset.folder}/" if subset.folder else ""
     if subset.splits:
-        start = f"{subset.folder}/" if subset.folder else ""
-        found = {
-            split: [file for file in below if any(matches(file.path, start + pattern) for pattern in patterns)]
-            for split, patterns in subset.splits.items()
-        }
+        found = {split: _fitting(files, start, patterns) for split, patterns in subset.splits.items()}
         return {split: chosen for split, chosen in found.items() if chosen}
     splits: Splits = {}
+    below = [file for file in files if file.path.startswith(start)]
     for by_split in _by_layout(below, subset.folder).values():
         for split, chosen in by_split.items():
             splits.setdefault(split, []).extend(chosen)
     return splits
+
+
+def _fitting(files: Sequence[HubFile], start: str, patterns: Iterable[str]) -> list[HubFile]:
+    """Those that fit any of the patterns, which go on from `start`, in the order of their paths."""
+    whole = [start + pattern.removeprefix("./") for pattern in patterns]
+    return [file for file in files if any(matches(file.path, pattern) for pattern in whole)]
 
 
 def _place(path: str) -> tuple[str, str]:
@@ -119,7 +137,7 @@ def _place(path: str) -> tuple[str, str]:
 
 def matches(path: str, pattern: str) -> bool:
     """Whether a pattern fits a path, folder by folder; `**` stands for any number of folders."""
-    parts = pattern.removeprefix("./").split("/")
+    parts = pattern.split("/")
     # `fits[n]`: the pattern so far fits the first n folders.
     folders = path.split("/")
     fits = [True] + [False] * len(folders)
@@ -133,17 +151,16 @@ def matches(path: str, pattern: str) -> bool:
     return fits[-1]
 
 
-def _pick_subset(shelf: Shelf, source: HubSource, card: Card) -> str:
+def _pick_subset(shelf: Shelf, source: HubSource) -> str:
     if source.subset is not None:
         if source.subset not in shelf:
             raise CannotFetch(
                 f"{source.repository} has no subset {source.subset!r} of Parquet files; it has {_listed(shelf)}."
             )
         return source.subset
-    named = next((subset.name for subset in card.subsets if subset.is_default and subset.name in shelf), None)
-    if named or len(shelf) == 1:
-        return named or next(iter(shelf))
-    if DEFAULT in shelf:
+    if len(shelf) == 1:
+        return next(iter(shelf))
+    if shelf.get(DEFAULT):
         return DEFAULT
     raise CannotFetch(f"{source.repository} has {len(shelf):,} subsets: {_listed(shelf)}. Say which one.")
 

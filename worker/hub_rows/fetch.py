@@ -53,11 +53,11 @@ def fetch(order: Order, folder: Path, progress: Progress) -> dict[str, Any]:
         shop = _Shop(order)
         asked = at = shop.look(order.source.revision)
         card = shop.card(at, folder)
-        shelf = shelve(at.files, card)
+        shelf = shelve(at.files, card, order.source)
         if not shelf:
             at = shop.converted(asked)
-            shelf = shelve(at.files, Card())
-        chosen = choose(shelf, order.source, card)
+            shelf = shelve(at.files, Card(), order.source)
+        chosen = choose(shelf, order.source)
         _refuse_large(order, chosen, folder)
         path = shop.receive(at, chosen, folder, progress)
     facts = order.source.facts(
@@ -92,7 +92,7 @@ class _Shop:
     def converted(self, at: _At) -> _At:
         """The Hub's own conversion; it follows the newest commit alone."""
         found = self._order.source.revision == _CONVERTED_FROM and self._look_for_conversion()
-        if not found or not shelve(found.files, Card()):
+        if not found or not shelve(found.files, Card(), self._order.source):
             raise CannotFetch(
                 f"{self._name} has no Parquet files here, and only those are read; it holds {what_is_there(at.files)}. "
                 "Download its rows and upload them as a file, or convert it on the Hub. Scripts are never run."
