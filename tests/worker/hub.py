@@ -30,6 +30,7 @@ class Model:
     listed: dict[str, dict[str, object]] = field(default_factory=dict)
     sent: dict[str, bytes] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
+    takes_ranges: bool = True
 
 
 @dataclass
@@ -131,7 +132,8 @@ class _Route(BaseHTTPRequestHandler):
             self._break_off(content, model.cut.pop(name))
             return
         headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
-        begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        asked = self.headers.get("Range", "bytes=0-") if model.takes_ranges else "bytes=0-"
+        begin = int(asked.removeprefix("bytes=").partition("-")[0])
         self._send(206 if begin else 200, content[begin:], headers)
 
     def _break_off(self, content: bytes, size_bytes: int) -> None:

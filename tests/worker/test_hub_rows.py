@@ -130,14 +130,16 @@ def test_rows_of_a_script_come_from_the_hubs_conversion(hub: Hub, tmp_path: Path
     assert "has no split 'test'; it has partial-test, train." in refusal(tmp_path, order(hub, split="test"))
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_stopped(hub: Hub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("takes_ranges", [True, False])
+def test_a_download_that_breaks_off_goes_on_or_begins_anew(hub: Hub, tmp_path: Path, takes_ranges: bool) -> None:
     made = hub.add_dataset(NAME, {"train.parquet": FIRST})
-    made.cut["train.parquet"] = 100
+    made.cut["train.parquet"], made.takes_ranges = 100, takes_ranges
 
     fetched(tmp_path, order(hub))
 
     assert (tmp_path / "rows.parquet").read_bytes() == FIRST
     assert sum("resolve" in asked for asked in hub.asked) == 2
+    assert json.loads((tmp_path / PROGRESS_FILE).read_text())["done"] == len(FIRST)
 
 
 def test_a_gated_dataset_comes_with_the_token(hub: Hub, tmp_path: Path) -> None:
