@@ -7,8 +7,6 @@ from studio import datasets
 from studio.chores import ChoreLease
 from studio.datasets import Arrival, ImportLimits
 from studio.db import reading, transaction
-from studio.importing import CHECKED_FOLDER
-from studio.storage import fsync_file
 from worker.bench import Bench
 from worker.chores import Work
 from worker.hub_rows.asking import environ_of, request_of
@@ -31,9 +29,6 @@ class Import:
 
     def store(self, bench: Bench, lease: ChoreLease, folder: Path, result: dict[str, Any]) -> None:
         """Files before rows, and everything in one transaction: doing it twice makes one dataset."""
-        for path in (folder / CHECKED_FOLDER).iterdir():
-            # Gigabytes take seconds, which nobody else's writes should wait for.
-            fsync_file(path)
         arrival = _arrival(bench, lease)
         with transaction(bench.session_factory) as session:
             datasets.keep_import(session, bench.storage, arrival, lease, folder, result, queue=bench.queue)
