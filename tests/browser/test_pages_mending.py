@@ -28,6 +28,7 @@ RECIPE = [
     {"do": "edit", "number": 2, "row": {"prompt": "Say 1", "completion": LONG}},
 ]
 PAGES = (
+    "/datasets/arrivals/{arrival}",
     "/datasets/{dataset}/checks?version=1",
     "/datasets/{dataset}/checks/exact_duplicates?version=1",
     "/datasets/{dataset}/mendings/{preview}",
@@ -51,9 +52,9 @@ def live(redis_url: str) -> Iterator[LiveStudio]:
 
 @pytest.fixture(scope="module")
 def ids(live: LiveStudio) -> dict[str, str]:
-    """A dataset of three versions, and a preview of a fix."""
+    """A dataset of three versions, a preview of a fix, and a file whose columns are asked for."""
     dataset = _imported(live)
-    found = {"dataset": dataset.id}
+    found = {"dataset": dataset.id, "arrival": _kept(live)}
     for name, publish in (("preview", False), ("made", True)):
         with transaction(live.session_factory) as session:
             found[name] = datasets.ask_mending(
@@ -76,13 +77,24 @@ def _imported(live: LiveStudio) -> datasets.Dataset:
     pairs = [(f"Say {n}", f"It is {n}") for n in range(30)]
     pairs += [*pairs[:3], ("Say 5", f"It is not <b>5</b> {LONG}"), ("Mail jo@tunewright.dev", " Done ")]
     lines = "".join(json.dumps({"prompt": prompt, "completion": answer}) + "\n" for prompt, answer in pairs)
-    with Receiver(live.settings.uploads_dir, "numbers.jsonl", 1 << 20) as receiver:
-        receiver.write(lines.encode())
-        upload = receiver.finish()
+    upload = _received(live, "numbers.jsonl", lines)
     with transaction(live.session_factory) as session:
         made = datasets.import_upload(session, LOCAL_ACTOR, upload, storage=live.storage)
     _await_work(live, made.id, 1)
     return made
+
+
+def _kept(live: LiveStudio) -> str:
+    upload = _received(live, "fragen.csv", f"Frage,Antwort\n<b>1</b>,{LONG}\n2,zwei\n")
+    with transaction(live.session_factory) as session:
+        sight = datasets.keep_upload(session, LOCAL_ACTOR, upload, storage=live.storage, queue=SilentQueue())
+    return sight.arrival.id
+
+
+def _received(live: LiveStudio, name: str, text: str) -> datasets.ReceivedUpload:
+    with Receiver(live.settings.uploads_dir, name, 1 << 20) as receiver:
+        receiver.write(text.encode())
+        return receiver.finish()
 
 
 def _await_work(live: LiveStudio, dataset_id: str, versions: int) -> None:
