@@ -122,7 +122,7 @@ def test_what_the_checks_counted_is_drawn_beside_the_tokens(client: TestClient, 
     assert 'aria-label="Labels: no 31 rows, yes 30 rows"' in drawn
     assert 'aria-label="Length of answers: 2 to 3 61 rows"' in drawn
     assert 'aria-label="Turns of a row: 2 turns 61 rows"' in drawn
-    assert re.search(rf'no</th><td><a[^>]* href="{address}/rows/3/edit">Row 3</a></td><td class="number">2<', drawn)
+    assert re.search(rf'Is 2 odd\? → no</th><td><a[^>]* href="{address}/rows/3/edit">Row 3</a></td>', drawn)
 
 
 def test_a_program_counts_tokens_and_reads_what_a_longest_row_makes_of_them(

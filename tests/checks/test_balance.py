@@ -86,7 +86,7 @@ def test_the_most_copied_texts_are_shown_without_what_is_private(tmp_path: Path)
 
     check, _ = run("exact_duplicates", rows, path=written(tmp_path, rows))
 
-    text = ("Ask [EMAIL] " + "for more " * 20)[:80]
+    text = ("a → Ask [EMAIL] " + "for more " * 20)[:80]
     assert check.facts() == {
-        "most_copied": [{"count": 3, "row": 1, "text": text}, {"count": 2, "row": 4, "text": "Yes."}]
+        "most_copied": [{"count": 3, "row": 1, "text": text}, {"count": 2, "row": 4, "text": "b → Yes."}]
     }

@@ -59,7 +59,9 @@ class ExactDuplicates(Check):
             return ""
         with self.context.rows.open("rb") as stream:
             stream.seek(self._starts[row - 1])
-            text = Seen(row, 0, orjson.loads(stream.readline())).turns[-1].text
+            turns = Seen(row, 0, orjson.loads(stream.readline())).turns
+        # Rows with one system text begin alike.
+        text = " → ".join(turn.text for turn in turns if turn.role != "system")
         for patterns in (SECRETS, PERSONAL):
             text = redacted(patterns, text[:_LOOKED_AT])
         return text[:_SHOWN_CHARACTERS]
