@@ -10,7 +10,7 @@ from app.deps import CurrentActor, CurrentServices, CurrentSession, PickedVersio
 from studio import chores, datasets
 from studio.base_models import get_base_model
 from studio.chores import Chore
-from studio.datasets import DatasetVersion, Profile
+from studio.datasets import DatasetVersion, Profile, Truth
 from studio.errors import NotFound
 
 router = APIRouter(prefix="/datasets/{dataset_id}/profile", tags=["datasets"])
@@ -27,31 +27,18 @@ class ProfileIn(In):
     train_on: TrainOn = "answers"
 
 
-class TruthOut(Out):
-    """What one longest row makes of all rows; `epoch_` counts the rows and tokens that one epoch trains on."""
-
-    max_length: int
-    rows: int
-    whole_rows: int
-    cut_rows: int
-    untaught_rows: int
-    trained: int
-    masked: int
-    cut: int
-    epoch_rows: int
-    epoch_tokens: int
-    epoch_trained: int
-
-
 class CountedOut(Out):
-    """Lengths of rows in tokens; `suggestion` is the smallest longest row that keeps 99 of 100 rows whole."""
+    """Lengths of rows in tokens; `suggestion` is the smallest longest row that keeps 99 of 100 rows whole.
+
+    In `truth`, `epoch_...` counts the rows and tokens that one epoch trains on.
+    """
 
     percentiles: dict[str, int]
     longest: int
     suggestion: int
     problem_count: int
     template: Literal["own", "plain"]
-    truth: TruthOut
+    truth: Truth
 
 
 class ProfileOut(ChoreOut):
@@ -156,7 +143,7 @@ def _out(services: Services, version: DatasetVersion, chore: Chore, max_length: 
     profile = _profile(services, chore)
     counted: dict[str, Any] | None = None
     if profile is not None:
-        counted = profile.result | {"truth": TruthOut.model_validate(profile.at(max_length))}
+        counted = profile.result | {"truth": profile.at(max_length)}
     return ProfileOut(
         **told(chore),
         version=version.number,

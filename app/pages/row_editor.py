@@ -1,19 +1,20 @@
 """Edit one row: write its turns, move, add or remove them, or drop the row; saved as a version like any other fix."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services, VersionNumber
+from app.deps import CurrentActor, CurrentServices, CurrentSession, PickedVersion, Services
 from app.pages._editor import ROLES, EditedPart, act, parts_of, posted_parts, row_of
+from app.pages._header import header_of
 from app.pages._values import FormValues
 from app.pages.fixes import try_recipe
 from app.render import render
-from studio import datasets, runs
+from studio import datasets
 from studio.actors import Actor
-from studio.datasets import Dataset, DatasetVersion, NumberedRow
+from studio.datasets import DatasetVersion, NumberedRow
 from studio.errors import InvalidInput, NotFound
 
 router = APIRouter(prefix="/datasets/{dataset_id}/rows/{row_number}/edit")
@@ -23,34 +24,28 @@ RowNumber = Annotated[int, Path(ge=1, le=2**31)]
 @router.get("")
 def edit_row(
     request: Request,
-    dataset_id: IdInPath,
+    version: PickedVersion,
     row_number: RowNumber,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,
-    number: VersionNumber = None,
 ) -> HTMLResponse:
     """The form of a row."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    version = datasets.pick_version(dataset, number)
     row = _row(services, version, row_number)
-    return _form(request, session, actor, dataset, version, row, parts_of(row.row))
+    return _form(request, session, actor, version, row, parts_of(row.row))
 
 
 @router.post("")
 def save_row(
     request: Request,
-    dataset_id: IdInPath,
+    version: PickedVersion,
     row_number: RowNumber,
     form: FormValues,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,
-    number: VersionNumber = None,
 ) -> Response:
     """Move, add or remove a turn and show the form again; or try the edited row, or the dataset without it."""
-    dataset = datasets.get_dataset(session, actor, dataset_id)
-    version = datasets.pick_version(dataset, number)
     action = form.get("act", "save")
     if action == "drop":
         recipe = datasets.read_recipe([{"do": "drop_rows", "rows": [row_number]}])
@@ -58,13 +53,13 @@ def save_row(
     row = _row(services, version, row_number)
     parts = posted_parts(row.row, form)
     if action != "save":
-        return _form(request, session, actor, dataset, version, row, act(parts, action))
+        return _form(request, session, actor, version, row, act(parts, action))
     try:
         edited = row_of(row.row, parts)
         recipe = datasets.read_recipe([{"do": "edit", "number": row_number, "row": edited}])
         return try_recipe(request, session, actor, services, version, recipe)
     except InvalidInput as error:
-        return _form(request, session, actor, dataset, version, row, parts, error)
+        return _form(request, session, actor, version, row, parts, error)
 
 
 def _row(services: Services, version: DatasetVersion, row_number: int) -> NumberedRow:
@@ -77,20 +72,11 @@ def _form(
     request: Request,
     session: Session,
     actor: Actor,
-    dataset: Dataset,
     version: DatasetVersion,
     row: NumberedRow,
     parts: list[EditedPart],
     error: InvalidInput | None = None,
 ) -> HTMLResponse:
-    context: dict[str, Any] = {
-        "dataset": dataset,
-        "version": version,
-        "tab": "preview",
-        "runs": runs.list_runs(session, actor, dataset_id=dataset.id, limit=1),
-        "row": row,
-        "parts": parts,
-        "roles": ROLES,
-        "error": error,
-    }
+    context = {"row": row, "parts": parts, "roles": ROLES, "error": error}
+    context |= header_of(session, actor, version, "preview")
     return render(request, "datasets/edit_row.html", context, error.status_code if error else 200)
