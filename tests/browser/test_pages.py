@@ -25,6 +25,7 @@ PAGES = (
     "/",
     "/datasets",
     "/datasets/new",
+    "/datasets/new/hub",
     "/datasets/{dataset}",
     "/runs",
     "/runs/new?recipe=demo",
