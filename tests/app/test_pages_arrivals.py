@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 
 from studio.settings import Settings
 from worker.chores import ChoreSlot
+from worker.importing import Import
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 HTMX = {"hx-request": "true"}
@@ -17,6 +18,12 @@ COLUMNS = "Frage,Antwort\nq,<b>a\nr,b\n"
 def web_settings(web_settings: Settings) -> Settings:
     """Every file is a large one."""
     return web_settings.model_copy(update={"small_upload_bytes": 0})
+
+
+@pytest.fixture
+def cpu_worker(cpu_worker: ChoreSlot) -> ChoreSlot:
+    """A worker that imports, and leaves the checks of what it imported undone: they take longer than the import."""
+    return ChoreSlot(cpu_worker.bench, {"import": Import()})
 
 
 def send(client: TestClient, text: str, file_name: str = "a.jsonl", **fields: str) -> str:
