@@ -68,7 +68,7 @@ def show_findings(
     summary = next((check for check in found if check["name"] == check_name), None)
     if summary is None:
         raise NotFound("There is no such check of this dataset.")
-    pages = max(1, -(-summary["count"] // _PAGE_FINDINGS))
+    pages = max(1, -(-min(summary["count"], datasets.FINDINGS_KEPT) // _PAGE_FINDINGS))
     page = min(page, pages)
     shown = {"check": summary, "page": page, "pages": pages}
     shown["findings"] = _findings(services, version, check_name, (page - 1) * _PAGE_FINDINGS)
