@@ -36,7 +36,8 @@ PAGES = (
     "/datasets/{dataset}/diff?from=1&to=2",
     "/datasets/{dataset}/diff?from=1&to=2&kind=changed",
     "/datasets/{dataset}/rows/edit?row=1&row=2",
-    "/datasets/{dataset}?version=1",
+    "/datasets/{dataset}?version=1&check=exact_duplicates",
+    "/datasets/{dataset}/profile?version=1",
     "/runs/new?dataset={dataset}&version=2",
 )
 
@@ -133,7 +134,7 @@ def test_a_row_is_edited_and_kept_without_script(
     page.goto(f"{live.url}/datasets/{ids['dataset']}?version=2")
     page.get_by_role("link", name="Edit row 1", exact=True).click()
 
-    page.get_by_label("Answer").fill("Nought")
+    page.get_by_role("textbox", name="Answer").fill("Nought")
     page.get_by_role("button", name="See what would change").click()
     # The page loads itself anew every three seconds until it is done.
     make = page.get_by_role("button", name="Make version 4")
