@@ -222,9 +222,17 @@ def _texts(texts: Sequence[bytes]) -> pa.Array:
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(_offsets(texts)), pa.py_buffer(b"".join(texts)))
 
 
-def _flat(column: Any) -> tuple[Any, Any]:
-    """The numbers of a column of lists, and where each list begins and the last one ends."""
-    return column.values.to_numpy(), column.offsets.to_numpy()
+def _flat(column: pa.Array) -> tuple[Ids, Ids]:
+    """The numbers of a column of lists, and where each list begins and the last one ends; views of the file."""
+    return _numbers(column.values), _numbers(column.offsets)
+
+
+def _numbers(column: pa.Array) -> Ids:
+    """As `to_numpy` gives them, which would import pandas first."""
+    buffer = column.buffers()[1]
+    if buffer is None:
+        return np.empty(0, np.int32)
+    return np.frombuffer(buffer, np.int32, len(column), column.offset * np.dtype(np.int32).itemsize)
 
 
 def _hash_of(path: Path) -> str:
