@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from studio import datasets
 from studio.actors import LOCAL_ACTOR, Actor
+from studio.chores import Chore
 from studio.datasets import Dataset, DatasetVersion
 from studio.db import SessionFactory, reading, transaction
 from studio.errors import NotFound
@@ -96,6 +97,24 @@ def _compared_versions(
 
 
 ComparedVersions = Annotated[tuple[DatasetVersion, DatasetVersion], Depends(_compared_versions, scope="function")]
+
+
+def _mending_in_path(
+    dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor
+) -> tuple[Chore, DatasetVersion]:
+    """The recipe at work that an address names, and the version that it mends; raises NotFound."""
+    return datasets.get_mending(session, actor, dataset, chore_id)
+
+
+def _splitting_in_path(
+    dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor
+) -> tuple[Chore, DatasetVersion]:
+    """The split at work that an address names, and the version that it splits; raises NotFound."""
+    return datasets.get_splitting(session, actor, dataset, chore_id)
+
+
+MendingInPath = Annotated[tuple[Chore, DatasetVersion], Depends(_mending_in_path, scope="function")]
+SplittingInPath = Annotated[tuple[Chore, DatasetVersion], Depends(_splitting_in_path, scope="function")]
 PageNumber = Annotated[int, Query(ge=1, le=10**6)]
 PageLimit = Annotated[int, Query(ge=1, le=200, description="At most this many.")]
 PageAfter = Annotated[str | None, Query(pattern=ID_PATTERN.pattern, description="The last id of the page before.")]

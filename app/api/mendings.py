@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from app.api.models import ChoreOut, In, Out, told
-from app.deps import CurrentActor, CurrentServices, CurrentSession, DatasetInPath, IdInPath
+from app.deps import CurrentActor, CurrentServices, CurrentSession, DatasetInPath, MendingInPath
 from studio import chores, datasets
 from studio.chores import Chore
 from studio.datasets import RecipeField, SplitName
@@ -86,33 +86,28 @@ def mend(
 
 
 @router.get("/{chore_id}", summary="Show a recipe at work")
-def show_mending(
-    dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor
-) -> MendingOut:
+def show_mending(mending: MendingInPath) -> MendingOut:
     """How far it is, and in the end what it changes."""
-    chore, parent = datasets.get_mending(session, actor, dataset, chore_id)
+    chore, parent = mending
     return _out(chore, parent.number)
 
 
 @router.delete("/{chore_id}", summary="Stop a recipe")
-def stop(dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> MendingOut:
+def stop(mending: MendingInPath, session: CurrentSession, actor: CurrentActor) -> MendingOut:
     """One that is over stays as it is."""
-    _, parent = datasets.get_mending(session, actor, dataset, chore_id)
-    return _out(chores.cancel(session, actor, chore_id), parent.number)
+    chore, parent = mending
+    return _out(chores.cancel(session, actor, chore.id), parent.number)
 
 
 @router.get("/{chore_id}/changes", summary="List what a recipe changes")
 def show_changes(
-    dataset: DatasetInPath,
-    chore_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
+    mending: MendingInPath,
     services: CurrentServices,
     start: Annotated[int, Query(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> ChangesOut:
     """Changes of a tried recipe from the `start`-th (from 0); 404 when they are not kept any more."""
-    chore, _ = datasets.get_mending(session, actor, dataset, chore_id)
+    chore, _ = mending
     if chore.status != "done" or chore.params["publish"]:
         raise Conflict("Only a recipe that was tried to its end has a list of changes.")
     found = datasets.read_changes(services.settings.cache_dir, chore, start=start, limit=limit)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from app.api.models import ChoreOut, In, Out, told
-from app.deps import CurrentActor, CurrentServices, CurrentSession, DatasetInPath, IdInPath
+from app.deps import CurrentActor, CurrentServices, CurrentSession, DatasetInPath, SplittingInPath
 from studio import chores, datasets
 from studio.chores import Chore
 from studio.datasets import SplitName, SplitRows
@@ -56,16 +56,16 @@ def split(
 
 
 @router.get("/{chore_id}", summary="Show a split at work")
-def show_split(dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> SplitOut:
+def show_split(splitting: SplittingInPath) -> SplitOut:
     """How far it is, and in the end how the rows are dealt out."""
-    chore, parent = datasets.get_splitting(session, actor, dataset, chore_id)
+    chore, parent = splitting
     return _out(chore, parent.number)
 
 
 @router.delete("/{chore_id}", summary="Stop a split")
-def stop(dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> SplitOut:
+def stop(splitting: SplittingInPath, session: CurrentSession, actor: CurrentActor) -> SplitOut:
     """One that is over stays as it is."""
-    chore, parent = datasets.get_splitting(session, actor, dataset, chore_id)
+    chore, parent = splitting
     return _out(chores.cancel(session, actor, chore.id), parent.number)
 
 

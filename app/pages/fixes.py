@@ -1,8 +1,8 @@
 """Fixes: what a recipe would change, shown before it is done, and the version that it makes."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 
@@ -10,8 +10,7 @@ from app.deps import (
     CurrentActor,
     CurrentServices,
     CurrentSession,
-    DatasetInPath,
-    IdInPath,
+    MendingInPath,
     PageNumber,
     PickedVersion,
     Services,
@@ -43,55 +42,61 @@ def try_fixes(
     return try_recipe(request, session, actor, services, version, recipe_of(form))
 
 
-@router.get("/{chore_id}")
-def show_mending(
-    request: Request,
-    dataset: DatasetInPath,
-    chore_id: IdInPath,
+def _tried(
+    mending: MendingInPath,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,
     page: PageNumber = 1,
-) -> Response:
+) -> dict[str, Any]:
+    """What a recipe at work is drawn from."""
+    chore, parent = mending
+    cache = services.settings.cache_dir
+    changes = datasets.read_changes(cache, chore, start=(page - 1) * _PAGE_CHANGES, limit=_PAGE_CHANGES)
+    return header_of(session, actor, parent, "checks") | {
+        "chore": chore,
+        "is_waiting_long": waits_long(chore),
+        "steps": list(zip(datasets.sentences(chore.params["recipe"]), chore.result.get("steps", ()), strict=False)),
+        "sentences": datasets.sentences(chore.params["recipe"]),
+        "next_number": parent.dataset.latest.number + 1,
+        "changes": None if changes is None else [(change, *_sides(change)) for change in changes],
+        "page": page,
+        "pages": max(1, -(-_kept(chore) // _PAGE_CHANGES)),
+    }
+
+
+Tried = Annotated[dict[str, Any], Depends(_tried, scope="function")]
+
+
+@router.get("/{chore_id}")
+def show_mending(request: Request, tried: Tried) -> Response:
     """What would change; a version that was made leads to the list of versions."""
-    return _shown(request, "datasets/mending.html", _context(session, actor, services, dataset, chore_id, page))
+    return _shown(request, "datasets/mending.html", tried)
 
 
 @router.get("/{chore_id}/progress")
-def show_progress(
-    request: Request,
-    dataset: DatasetInPath,
-    chore_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
-    services: CurrentServices,
-) -> Response:
+def show_progress(request: Request, tried: Tried) -> Response:
     """The same alone, while it is worked on."""
-    return _shown(request, "datasets/_mending.html", _context(session, actor, services, dataset, chore_id, 1))
+    return _shown(request, "datasets/_mending.html", tried)
 
 
 @router.post("/{chore_id}/version")
 def make_version(
-    request: Request,
-    dataset: DatasetInPath,
-    chore_id: IdInPath,
-    session: CurrentSession,
-    actor: CurrentActor,
-    services: CurrentServices,
+    request: Request, mending: MendingInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> Response:
     """Keep what was tried as a new version."""
-    chore, parent = datasets.get_mending(session, actor, dataset, chore_id)
+    chore, parent = mending
     recipe = datasets.read_recipe(chore.params["recipe"])
     made = _ask(session, actor, services, parent, recipe, publish=True)
-    return go_to(request, f"/datasets/{dataset.id}/mendings/{made.id}")
+    return go_to(request, f"/datasets/{parent.dataset_id}/mendings/{made.id}")
 
 
 @router.post("/{chore_id}/cancel")
-def stop(dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> RedirectResponse:
+def stop(mending: MendingInPath, session: CurrentSession, actor: CurrentActor) -> RedirectResponse:
     """Stop it."""
-    datasets.get_mending(session, actor, dataset, chore_id)
-    chores.cancel(session, actor, chore_id)
-    return RedirectResponse(f"/datasets/{dataset.id}/mendings/{chore_id}", status_code=303)
+    chore, parent = mending
+    chores.cancel(session, actor, chore.id)
+    return RedirectResponse(f"/datasets/{parent.dataset_id}/mendings/{chore.id}", status_code=303)
 
 
 def try_recipe(
@@ -122,24 +127,6 @@ def _shown(request: Request, template: str, context: dict[str, Any]) -> Response
         dataset: Dataset = context["dataset"]
         return go_to(request, f"/datasets/{dataset.id}/versions?made={chore.result['number']}")
     return render(request, template, context)
-
-
-def _context(
-    session: Session, actor: Actor, services: Services, dataset: Dataset, chore_id: str, page: int
-) -> dict[str, Any]:
-    chore, parent = datasets.get_mending(session, actor, dataset, chore_id)
-    cache = services.settings.cache_dir
-    changes = datasets.read_changes(cache, chore, start=(page - 1) * _PAGE_CHANGES, limit=_PAGE_CHANGES)
-    return header_of(session, actor, parent, "checks") | {
-        "chore": chore,
-        "is_waiting_long": waits_long(chore),
-        "steps": list(zip(datasets.sentences(chore.params["recipe"]), chore.result.get("steps", ()), strict=False)),
-        "sentences": datasets.sentences(chore.params["recipe"]),
-        "next_number": dataset.latest.number + 1,
-        "changes": None if changes is None else [(change, *_sides(change)) for change in changes],
-        "page": page,
-        "pages": max(1, -(-_kept(chore) // _PAGE_CHANGES)),
-    }
 
 
 def _kept(chore: Chore) -> int:

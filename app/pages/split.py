@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession, DatasetInPath, IdInPath, PickedVersion
+from app.deps import CurrentActor, CurrentServices, CurrentSession, PickedVersion, SplittingInPath
 from app.forms import Choice, FormField, FormState, as_text
 from app.pages._header import header_of, waits_long
 from app.pages._values import FormValues
-from app.render import render
+from app.render import go_to, render
 from studio import chores, datasets
 from studio.actors import Actor
-from studio.datasets import Dataset, DatasetVersion, SplitRows
+from studio.datasets import DatasetVersion, SplitRows
 from studio.errors import InvalidInput
 from studio.runs import errors_by_field
 
@@ -48,45 +48,57 @@ def try_split(
     return _led_to(version.dataset_id, chore.id)
 
 
+def _tried(splitting: SplittingInPath, session: CurrentSession, actor: CurrentActor) -> dict[str, Any]:
+    """What a split that was tried is drawn from; `kept` once it is a version."""
+    chore, parent = splitting
+    return _shared(session, actor, parent) | {
+        "chore": chore,
+        "is_waiting_long": waits_long(chore),
+        "plan": SplitRows.model_validate(chore.params["plan"]),
+        "kept": chore.params["publish"] and chore.status == "done",
+        "next_number": parent.dataset.latest.number + 1,
+        "tried": dict(zip(datasets.SPLIT_NAMES, chore.result.get("sizes", ()), strict=False)),
+    }
+
+
+Tried = Annotated[dict[str, Any], Depends(_tried, scope="function")]
+
+
 @router.get("/{chore_id}")
-def show_tried(
-    request: Request, dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor
-) -> Response:
+def show_tried(request: Request, tried: Tried) -> Response:
     """How the rows would be dealt out; once it is kept, the dataset with its new version."""
-    context = _tried(session, actor, dataset, chore_id)
-    if context["kept"]:
-        return RedirectResponse(f"/datasets/{dataset.id}", status_code=303)
-    return render(request, "datasets/split_tried.html", context)
+    return _shown(request, "datasets/split_tried.html", tried)
 
 
 @router.get("/{chore_id}/progress")
-def show_progress(
-    request: Request, dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor
-) -> Response:
+def show_progress(request: Request, tried: Tried) -> Response:
     """The same in part, while it is worked out."""
-    context = _tried(session, actor, dataset, chore_id)
-    if context["kept"]:
-        return Response(headers={"HX-Redirect": f"/datasets/{dataset.id}"})
-    return render(request, "datasets/_split_tried.html", context)
+    return _shown(request, "datasets/_split_tried.html", tried)
 
 
 @router.post("/{chore_id}/cancel")
-def stop(dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor) -> RedirectResponse:
+def stop(splitting: SplittingInPath, session: CurrentSession, actor: CurrentActor) -> RedirectResponse:
     """Stop it."""
-    chore, _ = datasets.get_splitting(session, actor, dataset, chore_id)
+    chore, parent = splitting
     chores.cancel(session, actor, chore.id)
-    return _led_to(dataset.id, chore.id)
+    return _led_to(parent.dataset_id, chore.id)
 
 
 @router.post("/{chore_id}/version")
 def keep_split(
-    dataset: DatasetInPath, chore_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+    splitting: SplittingInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> RedirectResponse:
     """Make the next version with a split that was tried."""
-    tried, parent = datasets.get_splitting(session, actor, dataset, chore_id)
+    tried, parent = splitting
     plan = SplitRows.model_validate(tried.params["plan"])
     chore = datasets.ask_split(session, actor, parent, plan, queue=services.queue, publish=True)
-    return _led_to(dataset.id, chore.id)
+    return _led_to(parent.dataset_id, chore.id)
+
+
+def _shown(request: Request, template: str, tried: dict[str, Any]) -> Response:
+    if tried["kept"]:
+        return go_to(request, f"/datasets/{tried['dataset'].id}")
+    return render(request, template, tried)
 
 
 def _led_to(dataset_id: str, chore_id: str) -> RedirectResponse:
@@ -128,18 +140,6 @@ def _context(session: Session, actor: Actor, version: DatasetVersion, state: For
         "fields": _fields(version, state),
         "error": state.errors.get(_PREFIX, ""),
         "others": datasets.test_candidates(session, actor, version),
-    }
-
-
-def _tried(session: Session, actor: Actor, dataset: Dataset, chore_id: str) -> dict[str, Any]:
-    chore, parent = datasets.get_splitting(session, actor, dataset, chore_id)
-    return _shared(session, actor, parent) | {
-        "chore": chore,
-        "is_waiting_long": waits_long(chore),
-        "plan": SplitRows.model_validate(chore.params["plan"]),
-        "kept": chore.params["publish"] and chore.status == "done",
-        "next_number": dataset.latest.number + 1,
-        "tried": dict(zip(datasets.SPLIT_NAMES, chore.result.get("sizes", ()), strict=False)),
     }
 
 
