@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 # Whoever looks something up needs it for seconds; a file that is being read stays whole for its reader anyway.
 SPARED_SECONDS = 3600.0
+# Tokenised rows are texts, perhaps of a dataset that is gone, which nothing here can tell.
+TOKENS_KEPT_SECONDS = 30 * 86_400.0
+_TOKENS = "tokens"
 _REMOVED = ".removed-"
 
 
@@ -29,6 +32,7 @@ _REMOVED = ".removed-"
 class _Unit:
     """What only together is of use: a folder, or the files of one name with several endings."""
 
+    kind: str
     name: str
     paths: list[Path] = field(default_factory=list)
     size_bytes: int = 0
@@ -38,22 +42,22 @@ class _Unit:
 def prune_caches(settings: Settings, session_factory: SessionFactory, *, spared_seconds: float = SPARED_SECONDS) -> int:
     """Remove from the cache folder until it is within its bound, and return how many bytes went.
 
-    Spared is what was used within `spared_seconds`, and what work that is not over reads.
+    Spared is what was used within `spared_seconds`, and what work that is not over reads. Tokenised rows that nobody
+    used for a month go anyway.
     """
-    units = list(_units(settings.cache_dir))
+    units = sorted(_units(settings.cache_dir), key=lambda unit: unit.used_at)
     total, went = sum(unit.size_bytes for unit in units), 0
-    if total <= settings.cache_limit_bytes:
-        return 0
     with reading(session_factory) as session:
         needed = _in_use(session)
-    limit = time.time() - spared_seconds
-    for unit in sorted(units, key=lambda unit: unit.used_at):
-        if total - went <= settings.cache_limit_bytes or unit.used_at > limit:
-            break
-        if unit.name not in needed:
+    now = time.time()
+    for unit in units:
+        is_old = unit.kind == _TOKENS and unit.used_at < now - TOKENS_KEPT_SECONDS
+        is_too_much = total - went > settings.cache_limit_bytes and unit.used_at <= now - spared_seconds
+        if (is_old or is_too_much) and unit.name not in needed:
             _remove(unit)
             went += unit.size_bytes
-    log.info("removed %d bytes from the cache of %d", went, total)
+    if went:
+        log.info("removed %d bytes from the cache of %d", went, total)
     return went
 
 
@@ -66,7 +70,7 @@ def _units(cache: Path) -> Iterator[_Unit]:
                 shutil.rmtree(path, ignore_errors=True)
                 continue
             name = path.name if path.is_dir() else path.name.partition(".")[0]
-            unit = found.setdefault(name, _Unit(name))
+            unit = found.setdefault(name, _Unit(kind.name, name))
             unit.paths.append(path)
             _measure(unit, path)
         yield from found.values()

@@ -55,6 +55,15 @@ def test_what_was_not_used_for_longest_goes_first_and_as_a_whole(home: House, pu
     assert young.is_file()
 
 
+def test_tokens_that_nobody_used_for_a_month_go_for_they_are_texts(home: House, put: Put) -> None:
+    month = 31 * 24
+    gone, used = put("tokens/gone.arrow", 10, month), put("tokens/used.arrow", 10, month - 48)
+    findings = put("checkups/old/secrets.jsonl", 10, month)
+
+    assert prune(home, 1000) == 10
+    assert [path.is_file() for path in (gone, used, findings)] == [False, True, True]
+
+
 def test_what_waiting_work_reads_stays_and_nothing_is_a_finding(home: House, dataset: Dataset, put: Put) -> None:
     with transaction(home.session_factory) as session:
         plan = datasets.SplitRows()
