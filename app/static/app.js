@@ -1,5 +1,5 @@
 // What HTML cannot do by itself: copying, a drop zone, tabs, opening every advanced part at once, and letting hidden
-// pages rest.
+// pages rest, and keeping the focus.
 
 function copying() {
   document.addEventListener("click", async (event) => {
@@ -83,7 +83,18 @@ function resting() {
   });
 }
 
+// htmx gives focus back after each swap, but two at once, of a click's answer and of live news, can lose it between them.
+function focusing() {
+  let last = "";
+  document.addEventListener("focusin", (event) => { last = event.target.id; });
+  document.addEventListener("pointerdown", () => { last = ""; });
+  document.addEventListener("htmx:after:swap", () => {
+    if (last && document.activeElement === document.body) document.getElementById(last)?.focus({ preventScroll: true });
+  });
+}
+
 copying();
+focusing();
 resting();
 dropping();
 tabs();

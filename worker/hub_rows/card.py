@@ -11,6 +11,9 @@ _HEAD_CHARACTERS = 1 << 18
 _NAME_CHARACTERS = 100
 _PATTERNS = 1000
 _PATTERN_CHARACTERS = 300
+_LARGEST_NUMBER = 1e15
+# What the loader raises, beside its own errors, for values that are not of the type that their tag names.
+_NOT_READ = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def _head(content: bytes) -> dict[str, Any]:
     try:
         # A SafeLoader in all but name.
         found = yaml.load(head, _NoAliases)  # noqa: S506
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except _NOT_READ:
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -104,5 +107,6 @@ def _licence(head: Mapping[str, Any]) -> str | None:
 
 
 def _name(value: Any) -> str:
-    text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
+    is_number = isinstance(value, int | float) and abs(value) < _LARGEST_NUMBER
+    text = value if isinstance(value, str) else str(value) if is_number else ""
     return "".join(mark for mark in text.strip() if mark.isprintable())[:_NAME_CHARACTERS]
