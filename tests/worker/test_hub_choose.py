@@ -88,6 +88,11 @@ def test_of_several_subsets_the_default_one_is_meant_or_all_are_named() -> None:
         ("[" * 5000, None),
         ("license: 'mit", None),
         ("- a", None),
+        ('license: !!int ""', None),
+        ("license: !!bool maybe", None),
+        ("license: !!timestamp today", None),
+        (f"license: 1{':1' * 300}.5", None),
+        (f"license: 0x{'f' * 5000}", None),
     ],
 )
 def test_a_strange_card_says_nothing(head: str, licence: str | None) -> None:

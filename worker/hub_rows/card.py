@@ -13,7 +13,7 @@ _PATTERNS = 1000
 _PATTERN_CHARACTERS = 300
 _LARGEST_NUMBER = 1e15
 # What the loader raises, beside its own errors, for values that are not of the type that their tag names.
-_NOT_READ = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError)
+_NOT_READ = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
