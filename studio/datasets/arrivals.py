@@ -172,7 +172,7 @@ def go_on(
     leave_out: bool = False,
 ) -> ArrivalSight:
     """Import it again, read as it is said now; raises NotFound, and Conflict where there is nothing to go on with."""
-    session.execute(select(Arrival.id).where(Arrival.id == arrival_id).with_for_update())
+    _lock(session, arrival_id)
     sight = get_arrival(session, actor, arrival_id)
     if not sight.may_go_on:
         raise Conflict("There is nothing to go on with: it is at work, or its file is not kept any more.")
@@ -189,6 +189,7 @@ def cancel_import(session: Session, actor: Actor, arrival_id: str) -> ArrivalSig
 
 def forget_arrival(session: Session, actor: Actor, arrival_id: str, *, storage: Storage) -> None:
     """Stop it and remove it with the kept file, which goes after the commit; raises NotFound."""
+    _lock(session, arrival_id)
     sight = cancel_import(session, actor, arrival_id)
     key = sight.arrival.original_key
     session.execute(delete(Chore).where(Chore.kind == _KIND, Chore.key == arrival_id))
@@ -208,3 +209,8 @@ def forget_old_arrivals(session: Session, *, days: int = KEPT_DAYS) -> int:
     session.execute(delete(Chore).where(Chore.kind == _KIND, Chore.key.in_(old)))
     session.execute(delete(Arrival).where(Arrival.id.in_(old)))
     return len(old)
+
+
+def _lock(session: Session, arrival_id: str) -> None:
+    """Come before or after the worker that stores it; it writes the arrival first and its chore last, too."""
+    session.execute(select(Arrival.id).where(Arrival.id == arrival_id).with_for_update())
