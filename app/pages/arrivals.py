@@ -81,4 +81,4 @@ def _values(sight: ArrivalSight) -> dict[str, Any]:
     mapping = sight.arrival.options["mapping"] or {}
     values = {f"{MAPPING_PREFIX}{target}": column for target, column in mapping.items()}
     samples = sight.arrival.report.get("samples")
-    return values | ({SAMPLES_FIELD: json.dumps(samples)} if samples else {})
+    return values | ({SAMPLES_FIELD: json.dumps(samples, ensure_ascii=False)} if samples else {})

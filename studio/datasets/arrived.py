@@ -63,13 +63,14 @@ def keep_import(
     """
     report = Report(**result["report"])
     seen = _Seen.of(arrival, result["fetched"])
+    is_kept = _is_kept_after(arrival, report)
     files = NewFiles(session, storage)
-    if result["fetched"] and seen.is_kept_after(report):
+    if result["fetched"] and is_kept:
         files.take(folder / FETCHED_FOLDER / result["fetched"]["file"], original_key(seen.sha256))
     told: dict[str, Any] = {"source": seen.source, "report": _told(arrival, report), "kept_sha256": None}
     if report.outcome == "accepted":
         told["dataset_id"] = _make(session, files, arrival, seen, report, folder / CHECKED_FOLDER, queue)
-    elif seen.is_kept_after(report):
+    elif is_kept:
         told["kept_sha256"] = seen.sha256
     elif arrival.original_key is not None:
         files.let_go(arrival.original_key)
@@ -93,9 +94,13 @@ class _Seen:
         known = {"file_name": fetched["file_name"], "file_kind": fetched["kind"], "size_bytes": fetched["size_bytes"]}
         return cls(arrival.source | known | {"facts": fetched["source"]}, fetched["sha256"])
 
-    def is_kept_after(self, report: Report) -> bool:
-        """Whether the file is a dataset's now, or a person may say how to read it and go on."""
-        return report.outcome in {"accepted", "needs_mapping", "wrong_mapping"} or report.good_rows > 0
+
+def _is_kept_after(arrival: Arrival, report: Report) -> bool:
+    """Whether the file is a dataset's now, or a person may say how to read it and go on."""
+    if report.outcome == "invalid":
+        # Other columns may be right where these made rows of which too many have problems.
+        return report.good_rows > 0 or bool(arrival.options["mapping"])
+    return report.outcome in {"accepted", "needs_mapping", "wrong_mapping"}
 
 
 def _make(
@@ -131,12 +136,11 @@ def _keep_parts(version: DatasetVersion, split: Split, files: NewFiles, path: Pa
 
 
 def _told(arrival: Arrival, report: Report) -> dict[str, Any]:
-    """A wrong mapping is asked for again, with the columns that were shown the first time."""
+    """Columns are asked for again with what was shown of them the first time."""
     if report.outcome == "accepted":
         return {"outcome": "accepted"}
-    if report.outcome == "wrong_mapping":
-        return arrival.report | {"outcome": report.outcome, "message": report.message, "fields": report.fields}
-    return asdict(report)
+    shown = {name: arrival.report.get(name) for name in ("columns", "samples")}
+    return asdict(report) | {name: value for name, value in shown.items() if value and not report.columns}
 
 
 def _update(session: Session, arrival_id: str, values: dict[str, Any]) -> None:

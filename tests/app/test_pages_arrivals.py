@@ -83,6 +83,26 @@ def test_columns_are_chosen_on_the_page(client: TestClient, cpu_worker: ChoreSlo
     assert client.get(at).url.path.startswith("/datasets/ds_")
 
 
+def test_other_columns_can_be_chosen_when_rows_of_the_chosen_ones_are_refused(
+    client: TestClient, cpu_worker: ChoreSlot
+) -> None:
+    # Shown rows of 16 KiB, of characters that take two bytes and six when they are escaped.
+    text = "ж" * 990
+    at = send(client, "Frage,b,c,d,Leer\n" + 2 * f"{text},{text},{text},{text},\n", "a.csv")
+    cpu_worker.drain()
+
+    client.post(at, data={"mapping.prompt": "Frage", "mapping.completion": "Leer"})
+    cpu_worker.drain()
+    refused = client.get(at)
+    client.post(at, data={"mapping.prompt": "Frage", "mapping.completion": "b"})
+    cpu_worker.drain()
+
+    assert refused.status_code == 200
+    assert "Choose other columns" in refused.text
+    assert text in refused.text
+    assert client.get(at).url.path.startswith("/datasets/ds_")
+
+
 def test_a_stopped_import_is_tried_again_or_removed(client: TestClient, cpu_worker: ChoreSlot) -> None:
     at = send(client, TWO_ROWS)
     stopped = client.post(f"{at}/cancel").text

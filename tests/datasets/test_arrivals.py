@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,26 @@ def test_refused_rows_can_be_left_out_without_sending_the_file_again(bench: Benc
     assert made(bench)[0].facts["left_out"]["count"] == 1
 
 
+def test_an_import_is_forgotten_while_a_worker_stores_it(bench: Bench, keep: Keep) -> None:
+    sight = keep("a.jsonl", TWO_ROWS)
+    lease = claim(bench)
+
+    def forget() -> None:
+        with transaction(bench.session_factory) as session:
+            datasets.forget_arrival(session, LOCAL_ACTOR, sight.arrival.id, storage=bench.storage)
+
+    with ThreadPoolExecutor() as pool:
+        with transaction(bench.session_factory) as session:
+            session.execute(update(Arrival).values(report={"outcome": "accepted"}))
+            forgetting = pool.submit(forget)
+            wait([forgetting], timeout=0.2)
+            chores.finish(session, lease, {})
+        forgetting.result()
+
+    with reading(bench.session_factory) as session:
+        assert session.scalar(select(func.count()).select_from(Arrival)) == 0
+
+
 @on_sqlite
 def test_columns_are_asked_for_until_they_are_right(bench: Bench, keep: Keep) -> None:
     sight = keep("a.csv", COLUMNS)
@@ -183,6 +204,21 @@ def test_columns_are_asked_for_until_they_are_right(bench: Bench, keep: Keep) ->
     assert (asked_again.status, asked_again.may_go_on) == ("refused", True)
     assert asked_again.arrival.report["columns"] == asked.arrival.report["columns"]
     assert made(bench)[0].column_mapping == {"prompt": "Frage", "completion": "Antwort"}
+
+
+@on_sqlite
+def test_a_file_whose_columns_were_chosen_wrongly_is_kept_and_asked_for_again(bench: Bench, keep: Keep) -> None:
+    sight = keep("a.csv", b"Frage,Antwort,Leer\nq,a,\nr,b,\n")
+    do(bench, claim(bench))
+    go_on(bench, sight, mapping={"prompt": "Frage", "completion": "Leer"})
+    refused = look(bench, sight)
+
+    go_on(bench, sight, mapping={"prompt": "Frage", "completion": "Antwort"})
+
+    assert isinstance(refused.refusal, datasets.RowsRefused)
+    assert (refused.refusal.good_rows, refused.may_go_on) == (0, True)
+    assert [row["Frage"] for row in refused.arrival.report["samples"]] == ["q", "r"]
+    assert made(bench)[0].row_count == 2
 
 
 @on_sqlite
