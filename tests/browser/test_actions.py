@@ -139,6 +139,8 @@ def test_a_click_while_the_database_is_away_says_so_and_spares_the_page(launched
     page = launched
 
     def _away(route: Route) -> None:
+        # Meanwhile news of the run are drawn.
+        page.evaluate("() => { const part = document.querySelector('#run-status'); part.outerHTML = part.outerHTML; }")
         route.fulfill(status=503, content_type="text/html", body='<div role="alert">The database is away.</div>')
 
     page.route("**/pause", _away)
