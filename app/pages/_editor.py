@@ -82,11 +82,8 @@ def _part(key: str, value: Any) -> EditedPart:
 
 
 def _posted(part: EditedPart, form: Mapping[str, str]) -> list[EditedTurn]:
-    turns = []
-    for at in range(_MOST_TURNS):
-        name = f"{part.key}.{at}"
-        if f"{name}.text" not in form:
-            break
+    turns: list[EditedTurn] = []
+    while f"{(name := f'{part.key}.{len(turns)}')}.text" in form:
         text = form[f"{name}.text"].replace("\r\n", "\n")
         turns.append(EditedTurn(form.get(f"{name}.role", ""), text, form.get(f"{name}.was", _NEW)))
     return turns

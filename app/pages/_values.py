@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 _FIELDS = 500
-# Fifty rows of some forty turns, with role, text and place each; the body's size is limited elsewhere.
+# Some two thousand turns, with role, text and place each; the body's size is limited elsewhere.
 _MANY_FIELDS = 6000
 
 
@@ -15,7 +15,7 @@ async def _form_values(request: Request) -> dict[str, str]:
 
 
 async def _many_values(request: Request) -> dict[str, str]:
-    """The same of a form with the texts of many rows."""
+    """The same of a form with the texts of long rows or of many."""
     return await _read(request, _MANY_FIELDS)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.deps import CurrentActor, CurrentServices, CurrentSession, PickedVersion, Services
 from app.pages._editor import ROLES, EditedPart, act, parts_of, posted_parts, row_of
 from app.pages._header import header_of
-from app.pages._values import FormValues
+from app.pages._values import ManyValues
 from app.pages.fixes import try_recipe
 from app.render import render
 from studio import datasets
@@ -40,7 +40,7 @@ def save_row(
     request: Request,
     version: PickedVersion,
     row_number: RowNumber,
-    form: FormValues,
+    form: ManyValues,
     session: CurrentSession,
     actor: CurrentActor,
     services: CurrentServices,

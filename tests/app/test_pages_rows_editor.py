@@ -1,5 +1,6 @@
 """Several rows are edited on one page, without JavaScript, and one version is made of it."""
 
+import json
 import re
 
 import pytest
@@ -98,3 +99,26 @@ def test_a_turn_is_added_to_the_row_that_it_belongs_to(client: TestClient, unche
 
     assert "1.messages.2.role" not in added
     assert added["3.messages.2.role"] == "user"
+
+
+@pytest.fixture
+def long_rows(client: TestClient) -> str:
+    """The page of twelve conversations of 180 short turns."""
+    turns = [{"role": role, "content": "Hi"} for _ in range(90) for role in ("user", "assistant")]
+    return post_file(client, 12 * f"{json.dumps({'messages': turns})}\n")
+
+
+@pytest.mark.parametrize("editor", ["rows/1/edit", "rows/edit?row=1&row=2"])
+def test_no_turn_of_a_long_row_is_lost(client: TestClient, long_rows: str, editor: str) -> None:
+    sent = fields(client.get(f"{long_rows}/{editor}").text)
+
+    answer = client.post(f"{long_rows}/{editor}", data=sent | {"act": "save"})
+
+    assert "Nothing was changed" in answer.text
+
+
+def test_rows_whose_form_could_not_be_sent_back_are_refused_at_once(client: TestClient, long_rows: str) -> None:
+    answer = client.get(f"{long_rows}/rows/edit?" + "&".join(f"row={n}" for n in range(1, 13)))
+
+    assert answer.status_code == 422
+    assert "These rows are too long to be edited together" in answer.text
