@@ -13,6 +13,10 @@ from studio.datasets import Dataset, ReceivedUpload, Receiver
 from studio.db import SessionFactory, transaction
 from studio.settings import Settings
 from studio.storage import LocalStorage
+from studio.wire import Wire
+from tests.datasets.doing import PLANTED, do_chores, lines
+from worker.bench import Bench
+from worker.start import Forkserver
 
 Receive = Callable[[str, bytes], ReceivedUpload]
 Import = Callable[..., Dataset]
@@ -58,3 +62,19 @@ def files_left(settings: Settings) -> Callable[[], list[Path]]:
         return uploads + [path for path in settings.storage_dir.rglob("*") if path.is_file()]
 
     return run
+
+
+@pytest.fixture
+def bench(settings: Settings, session_factory: SessionFactory, storage: LocalStorage) -> Bench:
+    """What a worker of the CPU queue needs; nobody hears it."""
+    settings.uploads_dir.mkdir(parents=True)
+    wire = Wire(f"unix://{settings.data_dir}/nobody.sock")
+    return Bench(settings, session_factory, storage, wire, Forkserver(preload=[]), lambda folder: 1, "cpu")
+
+
+@pytest.fixture
+def dataset(import_file: Import, bench: Bench) -> Dataset:
+    """Rows with planted faults, checked."""
+    made = import_file("planted.jsonl", lines([{"prompt": prompt, "completion": said} for prompt, said in PLANTED]))
+    do_chores(bench)
+    return made

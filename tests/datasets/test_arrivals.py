@@ -1,6 +1,5 @@
 """Large uploads are kept and imported by a worker: once, whatever is killed, and without being sent again."""
 
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
@@ -13,33 +12,21 @@ from sqlalchemy import func, select, update
 from studio import chores, datasets, house
 from studio.actors import LOCAL_ACTOR
 from studio.chores import Chore, ChoreLease, ChoreLost
-from studio.chores.child import Progress
 from studio.datasets import Arrival, ArrivalSight, Dataset, DatasetVersion
 from studio.db import SessionFactory, reading, transaction, utc_now
 from studio.errors import Conflict, NotFound, UnsupportedFile
 from studio.house import House
-from studio.importing.run import import_rows
 from studio.queue import SilentQueue
-from studio.settings import Settings
 from studio.storage import LocalStorage
-from studio.wire import Wire
 from tests.datasets.conftest import TWO_ROWS, Receive
+from tests.datasets.doing import claim, do_chore
 from worker.bench import Bench
 from worker.importing import Import
-from worker.start import Forkserver
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 ONE_BAD = TWO_ROWS + b'{"text": ""}\n'
 COLUMNS = b"Frage,Antwort\nq,a\nr,b\n"
 Keep = Callable[..., ArrivalSight]
-
-
-@pytest.fixture
-def bench(settings: Settings, session_factory: SessionFactory, storage: LocalStorage) -> Bench:
-    """A worker's bench that never starts a process by itself."""
-    settings.uploads_dir.mkdir(parents=True)
-    wire = Wire(f"unix://{settings.data_dir}/nobody.sock")
-    return Bench(settings, session_factory, storage, wire, Forkserver(preload=[]), lambda folder: 1, "w1")
 
 
 @pytest.fixture
@@ -54,22 +41,11 @@ def keep(receive: Receive, session_factory: SessionFactory, storage: LocalStorag
     return run
 
 
-def claim(bench: Bench) -> ChoreLease:
-    """Take the oldest chore that waits."""
-    with transaction(bench.session_factory) as session:
-        lease = chores.claim_next(session, bench.owner)
+def claimed(bench: Bench) -> ChoreLease:
+    """The oldest chore that waits."""
+    lease = claim(bench)
     assert lease is not None
     return lease
-
-
-def do(bench: Bench, lease: ChoreLease, meanwhile: Callable[[], object] = lambda: None) -> None:
-    """What a worker does with an import, with the child in this process; `meanwhile` comes before it is stored."""
-    with tempfile.TemporaryDirectory(dir=bench.settings.uploads_dir) as name:
-        folder = Path(name)
-        work = Import().begin(bench, lease, folder)
-        result = import_rows(dict(work.request), folder, Progress(folder))
-        meanwhile()
-        Import().store(bench, lease, folder, result)
 
 
 def look(bench: Bench, sight: ArrivalSight) -> ArrivalSight:
@@ -82,7 +58,7 @@ def go_on(bench: Bench, sight: ArrivalSight, **options: Any) -> None:
     """Say how the kept file is to be read, and have it imported."""
     with transaction(bench.session_factory) as session:
         datasets.go_on(session, LOCAL_ACTOR, sight.arrival.id, queue=SilentQueue(), **options)
-    do(bench, claim(bench))
+    do_chore(bench, claimed(bench))
 
 
 def made(bench: Bench) -> list[DatasetVersion]:
@@ -106,7 +82,7 @@ def test_a_kept_file_becomes_the_dataset_that_an_upload_at_once_makes(
 ) -> None:
     sight = keep("a.jsonl", TWO_ROWS, name="Kept")
     before = (sight.status, stored(bench), left_uploads(bench))
-    do(bench, claim(bench))
+    do_chore(bench, claimed(bench))
     with transaction(session_factory) as session:
         datasets.import_upload(session, LOCAL_ACTOR, receive("a.jsonl", TWO_ROWS), storage=storage)
 
@@ -123,16 +99,16 @@ def test_a_kept_file_becomes_the_dataset_that_an_upload_at_once_makes(
 
 def test_a_worker_that_is_killed_or_late_makes_no_second_dataset(bench: Bench, keep: Keep) -> None:
     sight = keep("a.jsonl", TWO_ROWS)
-    killed = claim(bench)
+    killed = claimed(bench)
     Import().begin(bench, killed, bench.settings.uploads_dir)
 
     def taken_back() -> None:
         with transaction(bench.session_factory) as session:
             chores.reap(session, dead_owners=[bench.owner])
-        do(bench, claim(bench))
+        do_chore(bench, claimed(bench))
 
     with pytest.raises(ChoreLost):
-        do(bench, killed, meanwhile=taken_back)
+        do_chore(bench, killed, meanwhile=taken_back)
 
     assert (len(made(bench)), look(bench, sight).status) == (1, "done")
     assert stored(bench) == ["datasets", "datasets", "originals"]
@@ -146,7 +122,7 @@ def test_a_stopped_import_leaves_the_file_alone_and_can_go_on(bench: Bench, keep
             datasets.cancel_import(session, LOCAL_ACTOR, sight.arrival.id)
 
     with pytest.raises(ChoreLost):
-        do(bench, claim(bench), meanwhile=stop)
+        do_chore(bench, claimed(bench), meanwhile=stop)
     stopped = (look(bench, sight).status, made(bench), stored(bench))
     go_on(bench, sight)
 
@@ -158,7 +134,7 @@ def test_a_stopped_import_leaves_the_file_alone_and_can_go_on(bench: Bench, keep
 
 def test_refused_rows_can_be_left_out_without_sending_the_file_again(bench: Bench, keep: Keep) -> None:
     sight = keep("a.jsonl", ONE_BAD)
-    do(bench, claim(bench))
+    do_chore(bench, claimed(bench))
     refused = look(bench, sight)
 
     go_on(bench, sight, leave_out=True)
@@ -171,7 +147,7 @@ def test_refused_rows_can_be_left_out_without_sending_the_file_again(bench: Benc
 
 def test_an_import_is_forgotten_while_a_worker_stores_it(bench: Bench, keep: Keep) -> None:
     sight = keep("a.jsonl", TWO_ROWS)
-    lease = claim(bench)
+    lease = claimed(bench)
 
     def forget() -> None:
         with transaction(bench.session_factory) as session:
@@ -192,7 +168,7 @@ def test_an_import_is_forgotten_while_a_worker_stores_it(bench: Bench, keep: Kee
 @on_sqlite
 def test_columns_are_asked_for_until_they_are_right(bench: Bench, keep: Keep) -> None:
     sight = keep("a.csv", COLUMNS)
-    do(bench, claim(bench))
+    do_chore(bench, claimed(bench))
     asked = look(bench, sight)
     go_on(bench, sight, mapping={"prompt": "Frage"})
     asked_again = look(bench, sight)
@@ -209,7 +185,7 @@ def test_columns_are_asked_for_until_they_are_right(bench: Bench, keep: Keep) ->
 @on_sqlite
 def test_a_file_whose_columns_were_chosen_wrongly_is_kept_and_asked_for_again(bench: Bench, keep: Keep) -> None:
     sight = keep("a.csv", b"Frage,Antwort,Leer\nq,a,\nr,b,\n")
-    do(bench, claim(bench))
+    do_chore(bench, claimed(bench))
     go_on(bench, sight, mapping={"prompt": "Frage", "completion": "Leer"})
     refused = look(bench, sight)
 
@@ -225,7 +201,7 @@ def test_a_file_whose_columns_were_chosen_wrongly_is_kept_and_asked_for_again(be
 def test_a_file_that_no_word_can_mend_is_not_kept(bench: Bench, keep: Keep) -> None:
     sight = keep("a.jsonl", b"%PDF-1.7\n")
 
-    do(bench, claim(bench))
+    do_chore(bench, claimed(bench))
 
     refused = look(bench, sight)
     assert isinstance(refused.refusal, UnsupportedFile)
@@ -237,7 +213,7 @@ def test_the_house_knows_a_kept_file_until_it_is_forgotten(bench: Bench, keep: K
     home = House(bench.settings, bench.session_factory, bench.storage)
     first, second = keep("a.jsonl", ONE_BAD), keep("b.csv", COLUMNS)
     for _ in range(2):
-        do(bench, claim(bench))
+        do_chore(bench, claimed(bench))
     known = [finding.sentence for finding in house.examine(home, spared_seconds=0)]
     (bench.settings.storage_dir / str(second.arrival.original_key)).unlink()
     missing = [finding.sentence for finding in house.examine(home, spared_seconds=0)]

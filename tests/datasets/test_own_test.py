@@ -1,68 +1,17 @@
 """Test rows from another dataset, as versions: frozen, never trained on, told on the card, undone by the parent."""
 
-import json
-import os
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from studio import chores, datasets, runs
+from studio import datasets, runs
 from studio.actors import LOCAL_ACTOR, Actor
-from studio.chores import Chore
-from studio.datasets import Dataset, DatasetVersion, SplitName, read_recipe
-from studio.db import SessionFactory, reading, transaction
+from studio.datasets import DatasetVersion, SplitName
+from studio.db import reading, transaction
 from studio.errors import InvalidInput
 from studio.queue import SilentQueue
 from studio.runs import RunSpec
-from studio.settings import Settings
-from studio.storage import LocalStorage
-from studio.wire import Wire
 from tests.datasets.conftest import Import
+from tests.datasets.doing import lines, mend, versions
 from worker.bench import Bench
-from worker.chores import ChoreSlot
-from worker.doing import DOERS
-from worker.start import Forkserver
-
-
-@pytest.fixture
-def bench(settings: Settings, session_factory: SessionFactory, storage: LocalStorage, empty_redis: str) -> Bench:
-    """What the CPU queue's worker needs."""
-    return Bench(
-        settings=settings,
-        session_factory=session_factory,
-        storage=storage,
-        wire=Wire(empty_redis),
-        forkserver=Forkserver(preload=[]),
-        train=_no_trainer,
-        owner="cpu",
-        download_environ=dict(os.environ),
-    )
-
-
-def _no_trainer(folder: Path) -> int:
-    raise AssertionError
-
-
-def lines(rows: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-
-def mend(bench: Bench, version: DatasetVersion, *steps: dict[str, Any]) -> Chore:
-    """Make the next version by these steps."""
-    with transaction(bench.session_factory) as session:
-        chore = datasets.ask_mending(
-            session, LOCAL_ACTOR, version, read_recipe(steps),
-            queue=SilentQueue(), publish=True, cache=bench.settings.cache_dir,
-        )  # fmt: skip
-    ChoreSlot(bench, DOERS).drain()
-    with reading(bench.session_factory) as session:
-        return chores.get_chore(session, LOCAL_ACTOR, chore.id)
-
-
-def versions(bench: Bench, dataset: Dataset) -> list[DatasetVersion]:
-    with reading(bench.session_factory) as session:
-        return list(datasets.get_dataset(session, LOCAL_ACTOR, dataset.id).versions)
 
 
 def prompts(bench: Bench, version: DatasetVersion, split: SplitName) -> set[str]:
@@ -93,10 +42,10 @@ def test_its_rows_are_tested_with_and_never_trained_on(bench: Bench, import_file
     exam = import_file("exam.jsonl", lines(exam_rows), name="Exam")
     step = {"do": "add_test", "dataset_version_id": exam.latest.id}
 
-    chore = mend(bench, first, step)
+    chore = mend(bench, first, [step])
     made = versions(bench, dataset)[-1]
     number = datasets.read_rows(made, storage=bench.storage, start=0, limit=1, split="train")[0].number
-    mend(bench, made, {"do": "drop_rows", "rows": [number]})
+    mend(bench, made, [{"do": "drop_rows", "rows": [number]}])
     with transaction(bench.session_factory) as session, pytest.raises(InvalidInput, match="cannot be trained on"):
         mixed = mixing(versions(bench, dataset)[-1], exam.latest)
         runs.launch(session, LOCAL_ACTOR, mixed, queue=SilentQueue(), settings=bench.settings)
@@ -130,10 +79,10 @@ def test_what_cannot_be_taken_is_refused_at_once(bench: Bench, import_file: Impo
 
     for step, sentence in zip(steps, ("its own rows", "are text, and those", "no such version"), strict=False):
         with pytest.raises(InvalidInput, match=sentence):
-            mend(bench, dataset.latest, step)
+            mend(bench, dataset.latest, [step])
     with pytest.raises(InvalidInput, match="no step among others"):
-        mend(bench, dataset.latest, steps[3], {"do": "drop_rows", "rows": [1]})
+        mend(bench, dataset.latest, [steps[3], {"do": "drop_rows", "rows": [1]}])
     with reading(bench.session_factory) as session:
         found = datasets.test_candidates(session, LOCAL_ACTOR, dataset.latest)
     assert [one.id for one in found] == [same.id]
-    assert mend(bench, dataset.latest, steps[3]).problem.startswith("No train row would be left")
+    assert mend(bench, dataset.latest, [steps[3]]).problem.startswith("No train row would be left")
