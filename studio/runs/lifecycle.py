@@ -46,17 +46,8 @@ def launch(
     base_model = get_base_model(spec.base_model.id, settings.models_root)
     if parent_run_id is not None:
         get_run(session, actor, parent_run_id)
-    run = Run(
-        owner_id=actor.id,
-        name=_run_name(name, version.dataset.name, spec, base_model.label),
-        spec=spec.model_dump(mode="json"),
-        method=spec.method.kind,
-        base_model=spec.base_model.id,
-        dataset_version_id=version.id,
-        parent_run_id=parent_run_id,
-        idempotency_key=idempotency_key or None,
-        total_steps=make_plan(spec, version.row_count).steps,
-    )
+    run = _queued(actor, spec, version, _run_name(name, version.dataset.name, spec, base_model.label))
+    run.parent_run_id, run.idempotency_key = parent_run_id, idempotency_key or None
     try:
         with session.begin_nested():
             session.add(run)
@@ -273,6 +264,18 @@ def _with_frozen_split(spec: RunSpec, version: DatasetVersion) -> RunSpec:
     if not own.is_frozen:
         sentence = "The spec names the fixed split of another version: take one of shares and a seed."
     raise InvalidInput(sentence, fields={"data.split": sentence})
+
+
+def _queued(actor: Actor, spec: RunSpec, version: DatasetVersion, name: str) -> Run:
+    return Run(
+        owner_id=actor.id,
+        name=name,
+        spec=spec.model_dump(mode="json"),
+        method=spec.method.kind,
+        base_model=spec.base_model.id,
+        dataset_version_id=version.id,
+        total_steps=make_plan(spec, version.row_count).steps,
+    )
 
 
 def _run_name(given: str, dataset_name: str, spec: RunSpec, base_label: str) -> str:
