@@ -53,7 +53,9 @@ def _tried(
     chore, parent = mending
     cache = services.settings.cache_dir
     changes = datasets.read_changes(cache, chore, start=(page - 1) * _PAGE_CHANGES, limit=_PAGE_CHANGES)
-    return header_of(session, actor, parent, "checks") | {
+    # A test file of one's own is chosen on the tab of splits; everything else begins at the checks.
+    tab = "split" if any(step["do"] == "add_test" for step in chore.params["recipe"]) else "checks"
+    return header_of(session, actor, parent, tab) | {
         "chore": chore,
         "is_waiting_long": waits_long(chore),
         "steps": list(zip(datasets.sentences(chore.params["recipe"]), chore.result.get("steps", ()), strict=False)),

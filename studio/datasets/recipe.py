@@ -12,6 +12,20 @@ from studio.ids import ID_PATTERN
 
 _ROW_NUMBERS = 100_000
 _STEPS = 50
+# Checks whose name is not their title; a test compares them with the checks, which the website does not import.
+_TITLES = {
+    "label_imbalance": "Unbalanced labels",
+    "leakage": "Leaks between the splits",
+    "length_imbalance": "Answers of very uneven length",
+    "missing_values": "Missing values written as text",
+    "near_duplicates": "Near-duplicates",
+    "near_leakage": "Near leaks between the splits",
+    "refusals": "Refusals and empty phrases",
+    "role_order": "Wrong order of roles",
+    "special_tokens": "Marks of chat templates in the text",
+    "stray_spaces": "White space around answers",
+    "too_few_rows": "Few rows",
+}
 _PRESENT_TEST = {"keep": "beside", "drop": "in place of", "train": "and train on"}
 CheckName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 RowNumber = Annotated[int, Field(ge=1, le=2**31)]
@@ -27,7 +41,7 @@ class _OfCheck(_Step):
     @property
     def title(self) -> str:
         """The check in words: a recipe is read when its check may have gone."""
-        return self.check.replace("_", " ").capitalize()
+        return _TITLES.get(self.check) or self.check.replace("_", " ").capitalize()
 
 
 class Drop(_OfCheck):
@@ -37,7 +51,7 @@ class Drop(_OfCheck):
 
     def sentence(self) -> str:
         """In words."""
-        return f"Drop the rows of {self.title}"
+        return f"{self.title}: drop the rows"
 
 
 class KeepFirst(_OfCheck):
@@ -47,7 +61,7 @@ class KeepFirst(_OfCheck):
 
     def sentence(self) -> str:
         """In words."""
-        return f"Keep the first row of each group of {self.title}"
+        return f"{self.title}: keep the first row of each group"
 
 
 class KeepMajority(_OfCheck):
@@ -58,7 +72,7 @@ class KeepMajority(_OfCheck):
 
     def sentence(self) -> str:
         """In words."""
-        return f"Keep the answer that most rows give in each group of {self.title}"
+        return f"{self.title}: keep the answer that most rows give"
 
 
 class Redact(_OfCheck):
@@ -68,7 +82,7 @@ class Redact(_OfCheck):
 
     def sentence(self) -> str:
         """In words."""
-        return f"Redact what {self.title} found"
+        return f"{self.title}: redact what was found"
 
 
 class Trim(_OfCheck):
@@ -78,7 +92,7 @@ class Trim(_OfCheck):
 
     def sentence(self) -> str:
         """In words."""
-        return f"Trim the rows of {self.title}"
+        return f"{self.title}: trim the texts"
 
 
 class CapLength(_Step):

@@ -35,7 +35,7 @@ def test_a_recipe_is_tried_and_then_makes_a_version(client: TestClient, cpu_work
     changes = client.get(f"{dataset}/mendings/{tried['id']}/changes?start=5").json()
     made = mend(client, cpu_worker, dataset, recipe=DUPLICATES, publish=True)
 
-    sentence = "Keep the first row of each group of Exact duplicates"
+    sentence = "Exact duplicates: keep the first row of each group"
     assert (tried["status"], tried["made"], tried["row_count"]) == ("done", None, 42)
     assert tried["steps"] == [{"sentence": sentence, "dropped": 6, "changed": 0}]
     assert sum(tried["split_sizes"].values()) == 42

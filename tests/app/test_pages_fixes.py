@@ -39,7 +39,7 @@ def test_a_checklist_is_tried_shown_and_made_a_version(client: TestClient, cpu_w
     assert "Waiting for a worker" in waiting
     # Six copies and the one answer in the minority go.
     assert "7 of 48 rows would be dropped and 0 changed. 41 are left" in words(tried)
-    assert "Keep the first row of each group of Exact duplicates" in tried
+    assert "Exact duplicates: keep the first row of each group" in tried
     assert "Make version 2" in tried
 
     making = post(client, f"{preview}/version")

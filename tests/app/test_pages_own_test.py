@@ -29,6 +29,7 @@ def test_rows_that_leave_training_are_shown_before_the_version_is_made(
     assert "Upload the file as a dataset of its own first" in words(alone)
     assert f'<option value="{source}">' in offered
     assert "3 test rows are added; 2 of your rows ask the same as one of them" in words(shown)
+    assert f'<p class="crumb"><a href="{dataset}/split">Split</a></p>' in shown
     assert "Row 4 dropped Test with the rows of rows, in place of the present test rows" in words(shown)
     assert client.get(page).url.path == f"{dataset}/versions"
     tested = client.get(f"/api{dataset}/rows?split=test").json()["rows"]

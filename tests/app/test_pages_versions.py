@@ -33,7 +33,7 @@ def test_the_list_tells_where_each_version_comes_from(client: TestClient, addres
     text = words(listed)
     assert "This is version 2." in text
     assert text.index("Version 2 newest") < text.index("Version 1 ")
-    assert "From version 1: Keep the first row of each group of Exact duplicates" in text
+    assert "From version 1: Exact duplicates: keep the first row of each group" in text
     assert "Uploaded as rows.jsonl" in text
     assert f'href="{address}/diff?from=1&amp;to=2"' in listed
     assert f'href="/runs/new?dataset={address.rpartition("/")[2]}&amp;version=1"' in listed

@@ -91,7 +91,7 @@ def mend(page: Page) -> None:
 
 def train(page: Page) -> None:
     """A short run on the newest version."""
-    page.locator("#version-2").get_by_role("link", name="Train on this").click()
+    page.locator("#version-2").get_by_role("link", name="Fine-tune on this").click()
     page.locator('[name="method.kind"][value=lora]').check()
     page.get_by_text("Advanced", exact=True).click()
     page.get_by_label("Stop after steps", exact=True).fill("2")

@@ -3,6 +3,7 @@
 from studio.checks import rules
 from studio.checks.base import Check
 from studio.checks.rules import all_checks
+from studio.datasets.recipe import Drop
 
 
 def test_every_check_has_a_name_of_its_own_that_can_be_part_of_an_address() -> None:
@@ -18,6 +19,11 @@ def test_every_check_has_words_and_knows_its_fixes() -> None:
         assert check.title[0].isupper() and not check.title.endswith(".")
         assert check.explanation.endswith(".") and len(check.explanation) < 400
         assert check.advice.endswith(".")
+
+
+def test_a_recipe_calls_each_check_by_its_title() -> None:
+    for check in all_checks():
+        assert Drop(check=check.name).title == check.title
 
 
 def test_checks_that_offer_to_mend_a_row_can_mend_it() -> None:

@@ -8,11 +8,11 @@ from studio.datasets.recipe import read_recipe, recipe_key, sentences, write_rec
 from studio.errors import InvalidInput
 
 EVERY_STEP: list[tuple[dict[str, Any], str]] = [
-    ({"do": "drop", "check": "empty_turns"}, "Drop the rows of Empty turns"),
-    ({"do": "keep_first", "check": "exact_duplicates"}, "Keep the first row of each group of Exact duplicates"),
-    ({"do": "keep_majority"}, "Keep the answer that most rows give in each group of Contradictions"),
-    ({"do": "redact", "check": "secrets"}, "Redact what Secrets found"),
-    ({"do": "trim", "check": "stray_spaces"}, "Trim the rows of Stray spaces"),
+    ({"do": "drop", "check": "empty_turns"}, "Empty turns: drop the rows"),
+    ({"do": "keep_first", "check": "exact_duplicates"}, "Exact duplicates: keep the first row of each group"),
+    ({"do": "keep_majority"}, "Contradictions: keep the answer that most rows give"),
+    ({"do": "redact", "check": "secrets"}, "Secrets: redact what was found"),
+    ({"do": "trim", "check": "stray_spaces"}, "White space around answers: trim the texts"),
     (
         {"do": "cap_length", "characters": 2000},
         "Cap the last answers at 2,000 characters, at the end of a sentence",

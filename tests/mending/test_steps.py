@@ -24,7 +24,7 @@ def test_the_rows_of_a_check_are_dropped_and_the_others_stay_as_they_were(mend: 
     assert mended.changed == []
     assert mended.result["steps"] == [{"dropped": 1, "changed": 0}]
     assert mended.changes == [
-        {"row": 3, "kind": "dropped", "why": ["Drop the rows of Empty turns"], "before": rows[2], "after": None}
+        {"row": 3, "kind": "dropped", "why": ["Empty turns: drop the rows"], "before": rows[2], "after": None}
     ]
 
 

@@ -39,7 +39,7 @@ def test_steps_change_a_row_one_after_the_other(mend: Mend) -> None:
 
     assert mended.rows[6]["completion"] == "It is seven."
     assert mended.changes[0]["why"] == [
-        "Trim the rows of Stray spaces",
+        "White space around answers: trim the texts",
         "Cap the last answers at 20 characters, at the end of a sentence",
     ]
 
