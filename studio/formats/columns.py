@@ -115,6 +115,8 @@ def _mapping_faults(mapping: Mapping[str, str], names: Collection[str]) -> dict[
             faults[f"mapping.{target}"] = f"{quoted(target)} is not a target; use {', '.join(TARGETS)}."
         elif column not in names:
             faults[f"mapping.{target}"] = f"The file has no column {quoted(column)}."
+        elif list(mapping.values()).index(column) < list(mapping).index(target):
+            faults[f"mapping.{target}"] = f"The column {quoted(column)} is chosen twice; choose another one."
     if not faults and not any(set(mapping) == set(complete) for complete in _COMPLETE):
         faults["mapping"] = _INCOMPLETE
     return faults

@@ -121,6 +121,10 @@ def test_a_mapping_is_followed(mapping: dict[str, str], row: dict[str, Any], exp
     [
         ({"prompt": "zz", "completion": "r"}, {"mapping.prompt": "The file has no column 'zz'."}),
         (
+            {"prompt": "q", "completion": "q"},
+            {"mapping.completion": "The column 'q' is chosen twice; choose another one."},
+        ),
+        (
             {"foo": "q"},
             {"mapping.foo": "'foo' is not a target; use prompt, completion, system, text, messages, chosen, rejected."},
         ),
