@@ -175,7 +175,9 @@ def _page(request: Request, problem: Problem, request_id: str) -> Response:
     template = "errors/_error.html" if is_fragment_request(request) else "errors/error.html"
     # What was only read is read again by itself; what was sent is a person's to send again.
     renews_after = problem.headers.get("Retry-After") if request.method == "GET" else None
-    context = {"problem": problem, "request_id": request_id, "renews_after": renews_after}
+    # A dataset whose page was asked for wrongly is still there to go back to.
+    dataset_id = request.path_params.get("dataset_id") if problem.status_code == 422 else None
+    context = {"problem": problem, "request_id": request_id, "renews_after": renews_after, "dataset_id": dataset_id}
     try:
         return render(request, template, context, problem.status_code, problem.headers)
     except TemplateError:

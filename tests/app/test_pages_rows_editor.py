@@ -91,6 +91,7 @@ def test_what_is_no_edit_is_told(client: TestClient, unchecked: str) -> None:
         answer = client.post(f"{unchecked}/rows/edit?{query}", data={"act": "save"})
         assert answer.status_code == 422
         assert sentence in words(answer.text)
+        assert f'href="{unchecked}">Back to the dataset</a>' in answer.text or "Nothing was changed" in sentence
     assert client.get(f"{unchecked}/rows/edit?row=99").status_code == 404
 
 
