@@ -70,7 +70,7 @@ def show_findings(
         raise NotFound("There is no such check of this dataset.")
     pages = max(1, -(-min(summary["count"], datasets.FINDINGS_KEPT) // _PAGE_FINDINGS))
     page = min(page, pages)
-    shown = {"check": summary, "page": page, "pages": pages}
+    shown = {"check": summary, "page": page, "pages": pages, "mendables": mendables([summary])}
     shown["findings"] = _findings(services, version, check_name, (page - 1) * _PAGE_FINDINGS)
     return render(request, "datasets/findings.html", header_of(session, actor, version, "checks") | shown)
 

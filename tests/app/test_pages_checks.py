@@ -52,6 +52,7 @@ def test_the_rows_of_a_check_are_shown_as_text(client: TestClient, cpu_worker: C
     assert found.status_code == 200
     assert "row 602 answers the same question otherwise" in found.text
     assert HOSTILE not in found.text
+    assert 'name="fix.contradictions" value="keep_first"' in found.text
 
 
 def test_a_long_list_is_paged(client: TestClient, cpu_worker: ChoreSlot) -> None:

@@ -19,6 +19,7 @@ def test_the_other_rows_are_offered(client: TestClient) -> None:
 
     assert OFFER in page
     assert "the other 2 rows are fine" in page
+    assert "Nothing was stored: 1 problem." in page and "(leave_out)" not in page
 
 
 def test_nothing_is_offered_where_too_few_rows_would_stay(client: TestClient) -> None:
