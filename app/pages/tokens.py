@@ -1,5 +1,6 @@
 """What a base model's tokenizer makes of a dataset: how long its rows are, what is learned, the tokens of a row."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from app.pages._facts import copies_of, distributions_of
 from app.pages._header import header_of, waits_long
 from app.pages._histogram import draw_histogram
 from app.pages._values import FormValues
+from app.pages.fixes import try_recipe
 from app.render import render
 from studio import chores, datasets
 from studio.actors import Actor
@@ -25,9 +27,11 @@ from studio.errors import InvalidInput, NotFound
 router = APIRouter(prefix="/datasets/{dataset_id}")
 _SHORTEST = 16
 _PAGE_ROWS = 50
+# As many as one step of a recipe names.
+_MOST_DROPPED = 100_000
 _PAGE_TOKENS = 2000
 _TRAIN_ON = ("answers", "everything")
-_LISTS = {"cut": "Answers that are cut", "untaught": "Rows without a learned token"}
+_LISTS = {"cut": "Rows that are cut", "untaught": "Rows without a learned token"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +150,22 @@ def stop(look: CurrentLook) -> Response:
 @router.get("/profile/rows/{kind}")
 def show_rows(request: Request, kind: str, look: CurrentLook, page: PageNumber = 1) -> HTMLResponse:
     """The rows whose answer is cut, or without a learned token, a page at a time."""
-    profile = look.profile
-    if kind not in _LISTS or profile is None:
-        raise NotFound("There is no such list of rows. Count the tokens of the dataset first.")
-    truth = profile.at(look.max_length)
-    total = truth.rows - truth.whole_rows if kind == "cut" else truth.untaught_rows
+    total, read = _listed(look, kind)
     pages = max(1, -(-total // _PAGE_ROWS))
     page = min(page, pages)
-    read = profile.cut_rows if kind == "cut" else profile.untaught_rows
-    rows: list[LongRow] = read(look.max_length, start=(page - 1) * _PAGE_ROWS, limit=_PAGE_ROWS)
+    rows = read(look.max_length, start=(page - 1) * _PAGE_ROWS, limit=_PAGE_ROWS)
     found = {"kind": kind, "title": _LISTS[kind], "rows": rows, "total": total, "page": page, "pages": pages}
     return render(request, "datasets/profile_rows.html", look.context() | found)
+
+
+@router.post("/profile/rows/{kind}")
+def try_without(request: Request, kind: str, look: CurrentLook) -> Response:
+    """What the next version would be without all rows of the list."""
+    rows = [found.row for found in _listed(look, kind)[1](look.max_length, start=0, limit=_MOST_DROPPED + 1)]
+    if not 1 <= len(rows) <= _MOST_DROPPED:
+        raise InvalidInput(f"From 1 to {_MOST_DROPPED:,} rows are dropped at once. Choose another longest row.")
+    recipe = datasets.read_recipe([{"do": "drop_rows", "rows": sorted(rows)}])
+    return try_recipe(request, look.session, look.actor, look.services, look.version, recipe)
 
 
 @router.get("/rows/{row}/tokens")
@@ -172,6 +181,17 @@ def show_tokens(request: Request, row: int, look: CurrentLook, page: PageNumber 
     if view is not None:
         context |= {"pages": max(1, -(-view.count // _PAGE_TOKENS)), "stretches": _stretches(view.tokens)}
     return render(request, "datasets/tokens.html", look.context() | context)
+
+
+def _listed(look: Looked, kind: str) -> tuple[int, Callable[..., list[LongRow]]]:
+    """How many rows a list has, and what reads them; raises NotFound."""
+    profile = look.profile
+    if kind not in _LISTS or profile is None:
+        raise NotFound("There is no such list of rows. Count the tokens of the dataset first.")
+    truth = profile.at(look.max_length)
+    if kind == "cut":
+        return truth.rows - truth.whole_rows, profile.cut_rows
+    return truth.untaught_rows, profile.untaught_rows
 
 
 def _wanted(form: FormValues, look: Looked) -> Looked:

@@ -55,6 +55,16 @@ def test_what_a_longest_row_costs_is_told_with_a_link_to_the_rows(client: TestCl
     assert "No such row" in client.get(f"{page}/profile/rows/cut?max_length=8000").text
 
 
+def test_rows_that_teach_nothing_are_dropped_by_a_new_version(
+    client: TestClient, cpu_worker: ChoreSlot, page: str
+) -> None:
+    tried = client.post(f"{page}/profile/rows/untaught?max_length=64")
+    cpu_worker.drain()
+
+    assert "Drop row 41" in words(client.get(str(tried.url)).text)
+    assert client.post(f"{page}/profile/rows/untaught?max_length=8000").status_code == 422
+
+
 def test_the_suggestion_opens_the_launch_form_with_it(client: TestClient, page: str) -> None:
     shown = client.get(f"{page}/profile?max_length=1024").text
     address = re.search(r'href="(/runs/new[^"]+max_length=[^"]+)"', shown)[1].replace("&amp;", "&")  # type: ignore[index]
