@@ -24,6 +24,7 @@ from studio.runs import Run
 from studio.settings import Settings
 from studio.storage import LocalStorage
 from studio.wire import Wire
+from tests.doing import HereSlot
 from tests.forking import TEXT, preloaded
 from worker.bench import Bench
 from worker.chores import ChoreSlot
@@ -148,7 +149,8 @@ def text_forkserver(tmp_path_factory: pytest.TempPathFactory) -> Forkserver:
 
 @pytest.fixture
 def cpu_worker(services: Services, web_settings: Settings, text_forkserver: Forkserver) -> ChoreSlot:
-    """The slot of a worker of the CPU queue."""
+    """The slot of a worker of the CPU queue, in this process."""
+    web_settings.uploads_dir.mkdir(parents=True, exist_ok=True)
     bench = Bench(
         settings=web_settings,
         session_factory=services.session_factory,
@@ -159,7 +161,7 @@ def cpu_worker(services: Services, web_settings: Settings, text_forkserver: Fork
         owner="cpu",
         download_environ=dict(os.environ),
     )
-    return ChoreSlot(bench, DOERS)
+    return HereSlot(bench, DOERS)
 
 
 def _no_trainer(folder: Path) -> int:

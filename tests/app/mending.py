@@ -1,4 +1,4 @@
-"""A dataset with planted faults behind the pages, checked and mended by a real child."""
+"""A dataset with planted faults behind the pages, checked and mended by a worker."""
 
 import json
 import re

@@ -4,6 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from studio.settings import Settings
+from tests.doing import HereSlot
 from worker.chores import ChoreSlot
 from worker.importing import Import
 
@@ -23,7 +24,7 @@ def web_settings(web_settings: Settings) -> Settings:
 @pytest.fixture
 def cpu_worker(cpu_worker: ChoreSlot) -> ChoreSlot:
     """A worker that imports, and leaves the checks of what it imported undone: they take longer than the import."""
-    return ChoreSlot(cpu_worker.bench, {"import": Import()})
+    return HereSlot(cpu_worker.bench, {"import": Import()})
 
 
 def send(client: TestClient, text: str, file_name: str = "a.jsonl", **fields: str) -> str:

@@ -14,7 +14,7 @@ from studio.db import SessionFactory, transaction
 from studio.settings import Settings
 from studio.storage import LocalStorage
 from studio.wire import Wire
-from tests.datasets.doing import PLANTED, do_chores, lines
+from tests.doing import PLANTED, do_chores, lines
 from worker.bench import Bench
 from worker.start import Forkserver
 

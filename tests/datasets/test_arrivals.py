@@ -19,7 +19,7 @@ from studio.house import House
 from studio.queue import SilentQueue
 from studio.storage import LocalStorage
 from tests.datasets.conftest import TWO_ROWS, Receive
-from tests.datasets.doing import claim, do_chore
+from tests.doing import claim, do_chore
 from worker.bench import Bench
 from worker.importing import Import
 

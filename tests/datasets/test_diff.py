@@ -12,7 +12,7 @@ from studio.house import House
 from studio.queue import SilentQueue
 from studio.settings import Settings
 from studio.storage import LocalStorage
-from tests.datasets.doing import DUPLICATES, do_chores, mend, versions
+from tests.doing import DUPLICATES, do_chores, mend, versions
 from worker.bench import Bench
 
 

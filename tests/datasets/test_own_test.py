@@ -10,7 +10,7 @@ from studio.errors import InvalidInput
 from studio.queue import SilentQueue
 from studio.runs import RunSpec
 from tests.datasets.conftest import Import
-from tests.datasets.doing import lines, mend, versions
+from tests.doing import lines, mend, versions
 from worker.bench import Bench
 
 

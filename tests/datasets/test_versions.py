@@ -15,7 +15,7 @@ from studio.queue import SilentQueue
 from studio.settings import Settings
 from studio.storage import LocalStorage
 from tests.datasets.conftest import Import
-from tests.datasets.doing import DUPLICATES, do_chores, mend, versions
+from tests.doing import DUPLICATES, do_chores, mend, versions
 from worker.bench import Bench
 from worker.chores import ChoreSlot
 from worker.doing import Mending

@@ -1,4 +1,4 @@
-"""Chores done in this process: what a worker and its child do, without the start of a program."""
+"""Chores done in this process: what a worker and its child do, without the start of a program, which takes longer."""
 
 import json
 import tempfile
@@ -9,21 +9,40 @@ from typing import Any
 from studio import chores, datasets
 from studio.actors import LOCAL_ACTOR
 from studio.checks.run import check_rows
-from studio.chores import Chore, ChoreLease
+from studio.chores import Chore, ChoreLease, ChoreLost
 from studio.chores.child import CannotDo, Progress
 from studio.comparing.__main__ import compare_rows
 from studio.datasets import Dataset, DatasetVersion, read_recipe
 from studio.db import reading, transaction
+from studio.errors import StudioError
 from studio.importing.run import import_rows
 from studio.mending.run import mend_rows
 from studio.queue import SilentQueue
+from studio.splitting.run import split_rows
 from worker.bench import Bench
+from worker.chores import ChoreSlot
 from worker.doing import DOERS
 
 PAIRS = [(f"Say {n}", f"It is {n}") for n in range(40)]
 PLANTED = [*PAIRS, *PAIRS[:6], ("Say 7", "It is not"), ("Say nothing", " x ")]
 DUPLICATES = [{"do": "keep_first", "check": "exact_duplicates"}]
-_CHILDREN = {"checkup": check_rows, "comparing": compare_rows, "import": import_rows, "mending": mend_rows}
+_CHILDREN = {
+    "checkup": check_rows,
+    "comparing": compare_rows,
+    "import": import_rows,
+    "mending": mend_rows,
+    "splitting": split_rows,
+}
+
+
+class HereSlot(ChoreSlot):
+    """A worker's slot that starts a program only for tokens, whose child needs a warm forkserver."""
+
+    def _try(self, lease: ChoreLease) -> None:
+        if lease.kind in _CHILDREN and lease.kind in self.doers:
+            do_chore(self.bench, lease)
+        else:
+            super()._try(lease)
 
 
 def claim(bench: Bench) -> ChoreLease | None:
@@ -42,15 +61,16 @@ def do_chore(bench: Bench, lease: ChoreLease, meanwhile: Callable[[], object] = 
     """One; `meanwhile` comes before its result is stored."""
     with tempfile.TemporaryDirectory(dir=bench.settings.uploads_dir) as name:
         folder = Path(name)
-        work = DOERS[lease.kind].begin(bench, lease, folder)
         try:
+            work = DOERS[lease.kind].begin(bench, lease, folder)
             result = _CHILDREN[lease.kind](_as_json(dict(work.request)), folder, Progress(folder))
-        except CannotDo as reason:
+            meanwhile()
+            DOERS[lease.kind].store(bench, lease, folder, _as_json(result))
+        except ChoreLost:
+            raise
+        except (CannotDo, StudioError) as reason:
             with transaction(bench.session_factory) as session:
                 chores.fail(session, lease, str(reason))
-            return
-        meanwhile()
-        DOERS[lease.kind].store(bench, lease, folder, _as_json(result))
 
 
 def mend(bench: Bench, version: DatasetVersion, steps: list[dict[str, Any]], *, publish: bool = True) -> Chore:
