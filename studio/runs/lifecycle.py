@@ -208,7 +208,7 @@ def _refuse_blockers(
 ) -> None:
     for blocker in find_blockers(session, actor, version, spec, settings):
         sentence = f"{blocker.sentence} It is mended on {blocker.page}."
-        raise InvalidInput(sentence, fields={"data.dataset_version_id": sentence})
+        raise InvalidInput(sentence, fields={"data.dataset_version_id": blocker.sentence})
 
 
 def find_blockers(

@@ -54,7 +54,8 @@ def test_the_launch_is_refused_on_the_page_and_over_json(client: TestClient, blo
     answer = client.post("/api/runs", json={"spec": spec})
 
     assert (page.status_code, answer.status_code) == (422, 422)
-    assert "Broken rows: 3 rows. Drop them. It is mended on" in page.text
+    assert "Broken rows: 3 rows. Drop them." in page.text and "It is mended on" not in page.text
+    assert "Drop them. It is mended on /datasets/" in answer.json()["error"]["message"]
     assert "Broken rows" in json.dumps(answer.json())
     assert client.get("/api/runs").json()["items"] == []
 
