@@ -47,7 +47,8 @@ class BaseModelFacts(Pydantic):
         """Parameters as people say them: `4.1 M`, `0.6 B`."""
         if self.parameters is None:
             return "size unknown"
-        if self.parameters < 1e9:
+        # From here on three digits of millions round to 1,000.
+        if self.parameters < 999.5e6:
             return f"{self.parameters / 1e6:.3g} M"
         return f"{self.parameters / 1e9:.3g} B"
 

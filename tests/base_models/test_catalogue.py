@@ -120,3 +120,8 @@ def test_a_header_that_lies_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidInput, match="its header says"):
         get_base_model("folder:liar", tmp_path)
+
+
+def test_sizes_are_written_as_people_say_them() -> None:
+    assert not [facts.id for facts in curated() if "e" in facts.size_label]
+    assert [facts.size_label for facts in curated() if facts.id == "google/gemma-3-1b-it"] == ["1 B"]
