@@ -61,6 +61,17 @@ def test_keeping_it_twice_makes_one_version(client: TestClient, cpu_worker: Chor
     assert [version["number"] for version in client.get(f"/api{dataset}").json()["versions"]] == [1, 2]
 
 
+def test_a_test_split_that_is_larger_than_asked_is_explained(
+    client: TestClient, cpu_worker: ChoreSlot, dataset: str
+) -> None:
+    larger = client.post(f"{dataset}/split", data=plan(keep_test="true", test_fraction="0.02"))
+    asked = client.post(f"{dataset}/split", data=plan(test_fraction="0.02"))
+    cpu_worker.drain()
+
+    assert "larger than you asked for" in client.get(str(larger.url)).text
+    assert "larger than you asked for" not in client.get(str(asked.url)).text
+
+
 def test_test_rows_are_kept_unless_the_person_says_otherwise(
     client: TestClient, cpu_worker: ChoreSlot, dataset: str
 ) -> None:
