@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -17,6 +18,14 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+SEVERE = """async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"]});
+  return found.violations.filter(v => ["serious", "critical"].includes(v.impact))
+    .map(v => v.id + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(" | "));
+}"""
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+LookOver = Callable[[str, str], None]
 
 
 @pytest.fixture(scope="package")
@@ -53,3 +62,20 @@ def open_page(chromium: Browser, complaints: list[str]) -> Iterator[Callable[...
             return page
 
         yield _open
+
+
+@pytest.fixture
+def look_over(open_page: Callable[..., Page], complaints: list[str]) -> LookOver:
+    """See that a page, in a look, is open to assistive technology, within the policy and no wider than the screen."""
+
+    def _look(url: str, theme: str) -> None:
+        page = open_page(viewport={"width": 1280, "height": 860}, color_scheme=theme, reduced_motion="reduce")
+        page.goto(url)
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        assert page.evaluate(SEVERE) == []
+        for width in (390, 320):
+            page.set_viewport_size({"width": width, "height": 860})
+            assert page.evaluate(OVERFLOW) <= 0, width
+        assert complaints == []
+
+    return _look

@@ -9,18 +9,12 @@ from playwright.sync_api import Page, Route, expect
 from studio import datasets
 from studio.db import transaction
 from studio.runs import Run
+from tests.browser.conftest import LookOver
 from tests.browser.live import LiveStudio, running_studio
 from tests.browser.rows import STEPS, adapter_of, import_numbers, make_run
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-SEVERE = """async () => {
-  const found = await axe.run(document, {resultTypes: ["violations"]});
-  return found.violations.filter(v => ["serious", "critical"].includes(v.impact))
-    .map(v => v.id + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(" | "));
-}"""
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 PAGES = (
     "/",
     "/datasets",
@@ -68,17 +62,9 @@ def ids(live: LiveStudio) -> dict[str, str]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_are_accessible_within_the_policy_and_fit_the_screen(
-    open_page: Callable[..., Page], complaints: list[str], live: LiveStudio, ids: dict[str, str], path: str, theme: str
+    look_over: LookOver, live: LiveStudio, ids: dict[str, str], path: str, theme: str
 ) -> None:
-    page = open_page(viewport={"width": 1280, "height": 860}, color_scheme=theme, reduced_motion="reduce")
-    page.goto(live.url + path.format(**ids))
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-
-    assert page.evaluate(SEVERE) == []
-    for width in (390, 320):
-        page.set_viewport_size({"width": width, "height": 860})
-        assert page.evaluate(OVERFLOW) <= 0, width
-    assert complaints == []
+    look_over(live.url + path.format(**ids), theme)
 
 
 def test_the_look_switches_without_script(open_page: Callable[..., Page], live: LiveStudio) -> None:

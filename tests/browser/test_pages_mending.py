@@ -16,9 +16,9 @@ from studio.datasets import Receiver
 from studio.db import reading, transaction
 from studio.queue import SilentQueue
 from tests.app.conftest import wait_until
+from tests.browser.conftest import LookOver
 from tests.browser.live import LiveStudio, running_process, running_studio
 from tests.browser.test_job import MINUTES
-from tests.browser.test_pages import AXE, OVERFLOW, SEVERE
 
 pytestmark = pytest.mark.browser
 
@@ -114,17 +114,9 @@ def _await_work(live: LiveStudio, dataset_id: str, versions: int) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_are_accessible_within_the_policy_and_fit_the_screen(
-    open_page: Callable[..., Page], complaints: list[str], live: LiveStudio, ids: dict[str, str], path: str, theme: str
+    look_over: LookOver, live: LiveStudio, ids: dict[str, str], path: str, theme: str
 ) -> None:
-    page = open_page(viewport={"width": 1280, "height": 860}, color_scheme=theme, reduced_motion="reduce")
-    page.goto(live.url + path.format(**ids))
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-
-    assert page.evaluate(SEVERE) == []
-    for width in (390, 320):
-        page.set_viewport_size({"width": width, "height": 860})
-        assert page.evaluate(OVERFLOW) <= 0, width
-    assert complaints == []
+    look_over(live.url + path.format(**ids), theme)
 
 
 def test_a_row_is_edited_and_kept_without_script(

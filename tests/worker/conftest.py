@@ -1,10 +1,11 @@
 """A tiny random base model with a ChatML template, and assignments for it; real parts, seconds each."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
@@ -13,6 +14,7 @@ from studio.runs import RunSpec, parse_event, validate_spec
 from studio.runs.events import Event
 from studio.runs.folders import EVENTS_FILE
 from tests.worker.benches import bench, forkserver, models_root, tiny_run
+from tests.worker.hub import Hub, serve_hub
 from tests.worker.workers import queue, start_worker
 from worker.assignment import Assignment
 
@@ -160,3 +162,19 @@ def read_events(folder: Path) -> list[Event]:
 def values_of(events: Sequence[Event], name: str) -> list[tuple[int, Any]]:
     """The series of one metric."""
     return [(event.step, event.values[name]) for event in events if event.t == "measured" and name in event.values]
+
+
+@pytest.fixture(scope="module")
+def hub_server() -> Iterator[Hub]:
+    """The server of all tests of a file."""
+    with serve_hub() as server:
+        yield server
+
+
+@pytest.fixture
+def hub(hub_server: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """A Hub that offers nothing yet; a trainer that another test has run in this process is offline for good."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    for known in (hub_server.models, hub_server.datasets, hub_server.asked):
+        known.clear()
+    return hub_server

@@ -4,15 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
 
 from studio.runs import parse_event
 from studio.runs.events import Failed, PhaseBegan
-from tests.worker.hub import COMMIT_OF_MAIN, TOKEN, Hub, serve_hub
+from tests.worker.hub import COMMIT_OF_MAIN, TOKEN, Hub
 from worker.download import DownloadFailed, fetch
 from worker.order import ENVIRONMENT, Found, Order
 
@@ -27,21 +25,6 @@ FILES = {
     "original/consolidated.safetensors": b"x",
     "consolidated.safetensors": b"x",
 }
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Hub]:
-    with serve_hub() as hub:
-        yield hub
-
-
-@pytest.fixture
-def hub(server: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    # A trainer that another test has run in this process is offline for good.
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    server.models.clear()
-    server.asked.clear()
-    return server
 
 
 @pytest.fixture

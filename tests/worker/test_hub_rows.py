@@ -6,18 +6,16 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.constants
 import pyarrow
 import pytest
 from pyarrow import parquet
 
 from studio.chores.child import PROGRESS_FILE, REPORT_FILE, REQUEST_FILE, Progress
 from studio.datasets import HubSource
-from tests.worker.hub import COMMIT_OF_MAIN, TOKEN, Hub, Model, serve_hub
+from tests.worker.hub import COMMIT_OF_MAIN, TOKEN, Hub, Model
 from worker.hub_rows.fetch import CONVERTED, fetch
 from worker.hub_rows.order import TOKEN_VARIABLE, CannotFetch, Order
 from worker.order import ENVIRONMENT
@@ -35,21 +33,6 @@ def table(*texts: str) -> bytes:
 
 FIRST, SECOND, HELD = table("a", "b"), table("c", "d"), table("e")
 TRAIN = {"data/train-00000-of-00002.parquet": FIRST, "data/train-00001-of-00002.parquet": SECOND}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Hub]:
-    with serve_hub() as hub:
-        yield hub
-
-
-@pytest.fixture
-def hub(server: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    # A trainer that another test has run in this process is offline for good.
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    server.datasets.clear()
-    server.asked.clear()
-    return server
 
 
 def order(hub: Hub, *, token: str | None = None, limit_bytes: int = 1 << 20, **source: Any) -> Order:
