@@ -48,6 +48,7 @@ def _context(request: Request, session: Session, actor: Actor, services: Service
     return {
         "workers": house.list_workers(session, actor),
         "queue": house.read_queue(session, actor),
+        "chores": house.count_chores(session, actor),
         "usage": request.app.state.usage.read(),
         "kind_words": KIND_WORDS,
         "database": session.get_bind().dialect.name,

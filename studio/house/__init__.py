@@ -3,7 +3,7 @@
 from studio.house.caches import prune_caches
 from studio.house.findings import Finding, House, open_house
 from studio.house.fsck import LastCheck, check, examine, last_check, note_check
-from studio.house.overview import QueueSight, WorkerSight, list_workers, read_queue
+from studio.house.overview import QueueSight, WorkerSight, count_chores, list_workers, read_queue
 from studio.house.sweep import SWEEP_SECONDS, Swept, sweep
 from studio.house.usage import Usage, UsageMeter
 
@@ -18,6 +18,7 @@ __all__ = [
     "UsageMeter",
     "WorkerSight",
     "check",
+    "count_chores",
     "examine",
     "last_check",
     "list_workers",

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from studio.actors import Actor
+from studio.chores import Chore
 from studio.db import database_seconds
 from studio.runs import TERMINAL, Run, Worker
 
@@ -53,3 +54,10 @@ def read_queue(session: Session, actor: Actor) -> QueueSight:
         place = sight.paused if run.is_paused else sight.waiting if run.status == "queued" else sight.running
         place.append(run)
     return sight
+
+
+def count_chores(session: Session, actor: Actor) -> dict[str, int]:
+    """The actor's checks, imports, fixes and counts that are not over, by status: `queued` and `running`."""
+    mine = (Chore.owner_id == actor.id, Chore.status.in_(("queued", "running")))
+    found = session.execute(select(Chore.status, func.count()).where(*mine).group_by(Chore.status))
+    return {"queued": 0, "running": 0} | {status: number for status, number in found}

@@ -57,8 +57,15 @@ def test_an_empty_studio_says_what_to_do(client: TestClient) -> None:
     page = client.get("/system").text
 
     assert "No worker yet" in page
-    assert "Nothing waits" in page
+    assert page.count("Nothing waits") == 2
     assert "tunewright fsck" in page
+
+
+@on_sqlite
+def test_checks_that_wait_for_a_worker_are_counted(client: TestClient) -> None:
+    client.post("/datasets", files={"file": ("a.jsonl", '{"text": "a"}\n{"text": "b"}\n')})
+
+    assert "0 running, 1 waiting for a CPU worker" in client.get("/system").text
 
 
 def test_workers_are_ready_training_or_silent(
