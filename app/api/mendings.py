@@ -3,9 +3,8 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import Field
 
-from app.api.models import ChoreOut, In, Out, told
+from app.api.models import ChoreOut, Out, TryIn, told
 from app.deps import CurrentActor, CurrentServices, CurrentSession, DatasetInPath, MendingInPath
 from studio import chores, datasets
 from studio.chores import Chore
@@ -15,12 +14,10 @@ from studio.errors import Conflict, NotFound
 router = APIRouter(prefix="/datasets/{dataset_id}/mendings", tags=["datasets"])
 
 
-class MendingIn(In):
-    """What to do to which version; without `publish` it is only tried."""
+class MendingIn(TryIn):
+    """What to do to which version."""
 
     recipe: RecipeField
-    version: int | None = Field(None, ge=1, le=10**6, description="The number of a version; the newest without one.")
-    publish: bool = False
 
 
 class StepOut(Out):

@@ -21,6 +21,13 @@ class RenameIn(In):
     name: str = Field(max_length=1000)
 
 
+class TryIn(In):
+    """Which version is worked on; without `publish` it is only tried."""
+
+    version: int | None = Field(None, ge=1, le=10**6, description="The number of a version; the newest without one.")
+    publish: bool = False
+
+
 class Out(BaseModel):
     """What a client gets, read from a row's attributes."""
 

@@ -3,9 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import Field
 
-from app.api.models import ChoreOut, In, Out, told
+from app.api.models import ChoreOut, Out, TryIn, told
 from app.deps import CurrentActor, CurrentServices, CurrentSession, DatasetInPath, SplittingInPath
 from studio import chores, datasets
 from studio.chores import Chore
@@ -14,12 +13,10 @@ from studio.datasets import SplitName, SplitRows
 router = APIRouter(prefix="/datasets/{dataset_id}/splits", tags=["datasets"])
 
 
-class SplitIn(In):
-    """How to split which version; without `publish` it is only tried."""
+class SplitIn(TryIn):
+    """How to split which version."""
 
     plan: SplitRows
-    version: int | None = Field(None, ge=1, le=10**6, description="The number of a version; the newest without one.")
-    publish: bool = False
 
 
 class ValueOut(Out):
