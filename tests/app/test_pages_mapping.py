@@ -67,3 +67,12 @@ def test_a_mapping_that_does_not_fit_is_asked_for_again(client: TestClient) -> N
     assert re.findall(r'<option value="(\w+)" selected>', again) == ["question"]
     assert "row 2 (line 3): prompt is empty" in refused
     assert "Choose other columns" in refused
+
+
+def test_mapped_rows_are_called_what_they_became(client: TestClient) -> None:
+    form = {"mapping.prompt": "context", "mapping.completion": "answer"}
+
+    page = client.post("/datasets", files={"file": ("table.csv", TABLE)}, data=form)
+
+    assert page.status_code == 200
+    assert "<span>prompt and completion</span>" in page.text
