@@ -181,7 +181,8 @@ def test_the_key_tells_everything_apart_that_changes_the_rows(base_folder: Path,
 def test_children_that_read_texts_start_without_torch(base_folder: Path) -> None:
     program = (
         "import sys, worker.preload_text; from pathlib import Path; from worker.tokens_load import load_tokenizer; "
-        "print(len(load_tokenizer(Path(sys.argv[1]))), any(name.startswith(('torch.', 'pandas.')) for name in sys.modules))"
+        "print(len(load_tokenizer(Path(sys.argv[1]))), "
+        "any(name.startswith(('torch.', 'pandas.')) for name in sys.modules))"
     )
 
     said = subprocess.run([sys.executable, "-c", program, str(base_folder)], capture_output=True, text=True, check=True)
