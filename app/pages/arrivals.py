@@ -40,15 +40,10 @@ def go_on(
     actor: CurrentActor,
     services: CurrentServices,
 ) -> Response:
-    """Import it as the form says; the file is here already."""
-    datasets.go_on(
-        session,
-        actor,
-        arrival_id,
-        queue=services.queue,
-        mapping=mapping_of(form) or None,
-        leave_out=form.get("leave_out") == "true",
-    )
+    """Import it as the form says, since the file is here already; a second click leads to the work of the first."""
+    if datasets.get_arrival(session, actor, arrival_id).chore.is_over:
+        mapping, leave_out = mapping_of(form) or None, form.get("leave_out") == "true"
+        datasets.go_on(session, actor, arrival_id, queue=services.queue, mapping=mapping, leave_out=leave_out)
     return go_to(request, f"/datasets/arrivals/{arrival_id}")
 
 

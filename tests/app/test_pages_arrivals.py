@@ -108,7 +108,7 @@ def test_a_stopped_import_is_tried_again_or_removed(client: TestClient, cpu_work
     at = send(client, TWO_ROWS)
     stopped = client.post(f"{at}/cancel").text
     client.post(at)
-    waiting = client.get(at).text
+    waiting = client.post(at).text
     client.post(f"{at}/cancel")
     removed = client.post(f"{at}/deletion")
 
