@@ -66,6 +66,7 @@ class Chat:
             tokenizer.chat_template = bos + DEFAULT_TEMPLATE
         self._tokenizer = tokenizer
         self._template = dated(tokenizer.chat_template)
+        self._constants = {**tokenizer.special_tokens_map, "add_generation_prompt": False}
         special = sorted(special_texts(tokenizer), key=len, reverse=True)
         self._special = tuple(special)
         self._forged = re.compile("|".join(map(re.escape, special))) if special else None
@@ -186,6 +187,18 @@ class Chat:
             return text
 
         return render
+
+    def rendered_directly(self, messages: list[Message], tools: Any) -> str | None:
+        """The same text without the copy that transformers makes of each conversation; None where only that can tell.
+
+        To be compared with `renderer` now and then: the compiled template is not part of transformers' interface.
+        """
+        try:
+            compiled = chat_template_utils._compile_jinja_template(self._template or self._tokenizer.chat_template)
+            text = str(compiled.render(messages=messages, tools=tools, documents=None, **self._constants))
+        except (_template_error, *_FAULTS):
+            return None
+        return text if len(text) <= LONGEST_TEXT else None
 
     def shielded(self, messages: list[Message], tools: Any) -> tuple[list[Message], Any, tuple[str, ...]]:
         """Put stand-ins for special tokens that somebody typed, so that a text cannot forge a role or an end."""

@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from bisect import bisect_left, bisect_right
+import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,12 +16,14 @@ from transformers import PreTrainedTokenizerBase
 from studio.errors import InvalidInput
 from worker.chat import Chat, Message, Rendered, Span, adds_bos, special_texts, split_literals
 from worker.rows import NumberedRow, Row
-from worker.tokens_places import AnswerPlaces
+from worker.tokens_places import AnswerPlaces, first_after, stretches
 from worker.tokens_quick import CHECKED_EVERY, QuickChat, Unsure
 
 # Some 30 MB of encodings; more at once is not faster.
-_BATCH_CHARACTERS = 1 << 19
-_BATCH_ROWS = 1024
+_BATCH_CHARACTERS = 1 << 20
+_BATCH_ROWS = 2048
+# Batches that wait for the tokenizer, so that it never waits for them.
+_AHEAD = 2
 _PARALLEL = "TOKENIZERS_PARALLELISM"
 Ids = np.ndarray[Any, np.dtype[np.int32]]
 
@@ -53,6 +56,14 @@ class _Draft:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Encodings:
+    """Of a batch, by place: `quick` without offsets, `whole` with those of every piece."""
+
+    quick: dict[int, Any]
+    whole: dict[int, list[Any]]
+
+
 class RowEncoder:
     """Knows the tokenizer, the chat template and what of a row is learned."""
 
@@ -69,25 +80,26 @@ class RowEncoder:
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
-        places = AnswerPlaces(self._backend, sorted(special_texts(tokenizer), key=len, reverse=True))
+        self._reading = threading.RLock()
+        special = sorted(special_texts(tokenizer), key=len, reverse=True)
+        places = AnswerPlaces(self._backend, special, self._alone)
         self._places = places if quick and not self._everything and places.can_be_found else None
-        self._found = self._missed = 0
+        self._chosen = self._found = self._missed = 0
 
     def slow(self) -> "RowEncoder":
         """The same without what QuickChat saves."""
         return RowEncoder(self.tokenizer, self._train_on, quick=False)
 
     def encode(self, rows: Iterable[NumberedRow]) -> Iterator[EncodedRow]:
-        """Encode rows in order; texts are tokenised while the next ones are rendered. Raises Unsure."""
+        """Encode rows in order; texts are tokenised while others are rendered or put together. Raises Unsure."""
         with all_cores(), ThreadPoolExecutor(1) as pool:
-            ahead: Future[list[EncodedRow]] | None = None
+            ahead: deque[tuple[list[_Draft], Future[_Encodings]]] = deque()
             for drafts in self._batches(rows):
-                coming = pool.submit(self._encode_drafts, drafts)
-                if ahead is not None:
-                    yield from ahead.result()
-                ahead = coming
-            if ahead is not None:
-                yield from ahead.result()
+                ahead.append((drafts, pool.submit(self._tokenise, drafts)))
+                if len(ahead) > _AHEAD:
+                    yield from self._rows(*ahead.popleft())
+            while ahead:
+                yield from self._rows(*ahead.popleft())
 
     def ids(self, text: str) -> list[int]:
         """The ids of a plain text, without any that mark its beginning or end."""
@@ -137,49 +149,72 @@ class RowEncoder:
             found = replace(found, answers=((0, len(found.text)),), only_last=False)
         return _Draft(number, "chat", split_literals(found), found.answers, found.only_last)
 
-    def _encode_drafts(self, drafts: Sequence[_Draft]) -> list[EncodedRow]:
-        rows = self._quickly(drafts)
-        rest = [place for place in range(len(drafts)) if place not in rows]
-        pieces = [(text, literal) for place in rest for _, text, literal in drafts[place].pieces]
+    def _tokenise(self, drafts: Sequence[_Draft]) -> _Encodings:
+        """All that takes time outside Python, in the thread of its own; of some rows both ways, to look at them."""
+        quick: dict[int, Any] = {}
+        if self._places is not None and self._missed <= self._found + CHECKED_EVERY:
+            chosen = [place for place, draft in enumerate(drafts) if _is_one_text(draft)]
+            texts = [drafts[place].pieces[0][1] for place in chosen]
+            quick = dict(zip(chosen, self._backend.encode_batch_fast(texts, add_special_tokens=False), strict=True))
+        looked_at = [place for number, place in enumerate(quick) if (self._chosen + number) % CHECKED_EVERY == 0]
+        self._chosen += len(quick)
+        rest = [place for place in range(len(drafts)) if place not in quick]
+        return _Encodings(quick, self._with_offsets(drafts, [*rest, *looked_at]))
+
+    def _with_offsets(self, drafts: Sequence[_Draft], places: Sequence[int]) -> dict[int, list[Any]]:
+        pieces = [(text, literal) for place in places for _, text, literal in drafts[place].pieces]
         plain = iter(self._encode([text for text, literal in pieces if not literal], literal=False))
         literals = iter(self._encode([text for text, literal in pieces if literal], literal=True))
-        for place in rest:
-            encodings = [next(literals if literal else plain) for _, _, literal in drafts[place].pieces]
-            rows[place] = self._encoded(drafts[place], encodings)
-        return [rows[place] for place in range(len(drafts))]
+        return {
+            place: [next(literals if literal else plain) for _, _, literal in drafts[place].pieces] for place in places
+        }
 
-    def _quickly(self, drafts: Sequence[_Draft]) -> dict[int, EncodedRow]:
-        """The rows that need no offsets, by their places; raises Unsure when one came out otherwise with them."""
-        if self._places is None or self._missed > self._found + CHECKED_EVERY:
-            return {}
-        chosen = [place for place, draft in enumerate(drafts) if _is_one_text(draft)]
-        texts = [drafts[place].pieces[0][1] for place in chosen]
-        encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
-        rows = {}
-        for place, encoding in zip(chosen, encodings, strict=True):
-            draft, ids = drafts[place], np.array(encoding.ids, np.int32)
-            answers = self._places.find(draft.pieces[0][1], draft.answers, ids)
-            if answers is None:
-                self._missed += 1
+    def _rows(self, drafts: Sequence[_Draft], tokenised: "Future[_Encodings]") -> Iterator[EncodedRow]:
+        encodings = tokenised.result()
+        for place, draft in enumerate(drafts):
+            found = self._quickly(draft, encodings.quick[place]) if place in encodings.quick else None
+            if found is not None and place not in encodings.whole:
+                yield found
                 continue
-            rows[place] = EncodedRow(draft.number, ids, tuple(answers), answers[-1], draft.only_last)
-            self._found += 1
-            if self._found % CHECKED_EVERY == 1 and not _same(rows[place], self._with_offsets(draft)):
+            row = self._encoded(draft, encodings.whole.get(place) or self._late(drafts, place))
+            if found is not None and not _same(found, row):
                 raise Unsure
-        return rows
+            yield row
 
-    def _with_offsets(self, draft: _Draft) -> EncodedRow:
-        return self._encoded(draft, self._encode([draft.pieces[0][1]], literal=False))
+    def _late(self, drafts: Sequence[_Draft], place: int) -> list[Any]:
+        with self._reading:
+            return self._with_offsets(drafts, [place])[place]
+
+    def _quickly(self, draft: _Draft, encoding: Any) -> EncodedRow | None:
+        """The row without offsets; None where they are needed."""
+        assert self._places is not None
+        ids = np.array(encoding.ids, np.int32)
+        answers = self._places.find(draft.pieces[0][1], draft.answers, ids)
+        if answers is None:
+            self._missed += 1
+            return None
+        self._found += 1
+        return EncodedRow(draft.number, ids, tuple(answers), answers[-1], draft.only_last)
+
+    def _alone(self, text: str) -> list[int] | None:
+        """The ids of a text, where they stand for nothing else."""
+        with self._reading:
+            ids = self._backend.encode(text, add_special_tokens=False).ids
+            return ids if self._backend.decode(ids, skip_special_tokens=False) == text else None
 
     def _encode(self, texts: list[str], *, literal: bool) -> Sequence[Any]:
         """Tokenise in one batch; of a `literal` text no part is a special token."""
         if not texts:
             return ()
-        self._backend.encode_special_tokens = literal
-        try:
+        if not literal:
             return list(self._backend.encode_batch(texts, add_special_tokens=False))
-        finally:
-            self._backend.encode_special_tokens = False
+        # No other thread may read with the backend while its setting is changed.
+        with self._reading:
+            self._backend.encode_special_tokens = True
+            try:
+                return list(self._backend.encode_batch(texts, add_special_tokens=False))
+            finally:
+                self._backend.encode_special_tokens = False
 
     def _encoded(self, draft: _Draft, encodings: Sequence[Any]) -> EncodedRow:
         if draft.problem:
@@ -189,7 +224,7 @@ class RowEncoder:
         ids = [*self.bos, *(token for encoding in encodings for token in encoding.ids), *self._eos]
         start = 0
         if draft.kind == "joined" and not self._everything:
-            start = len(self.bos) + _first_after(encodings[0], draft.answers[0][1])
+            start = len(self.bos) + first_after(encodings[0], draft.answers[0][1])
         elif draft.kind == "pair" and not self._everything:
             start = len(self.bos) + len(encodings[0])
         answers = (start, len(ids)) if start < len(ids) else ()
@@ -232,7 +267,7 @@ def _encoded_chat(draft: _Draft, encodings: Sequence[Any]) -> EncodedRow:
     ids: list[int] = []
     answers: list[int] = []
     for (start, _, literal), encoding in zip(draft.pieces, encodings, strict=True):
-        for begin, end in _literal(draft, start, encoding) if literal else _stretches(draft, start, encoding):
+        for begin, end in _literal(draft, start, encoding) if literal else stretches(draft.answers, start, encoding):
             if answers and answers[-1] == len(ids) + begin:
                 answers[-1] = len(ids) + end
             else:
@@ -246,22 +281,6 @@ def _literal(draft: _Draft, start: int, encoding: Any) -> Iterator[tuple[int, in
     """A stand-in lies wholly inside or outside an answer, so its start decides."""
     if any(begin <= start < end for begin, end in draft.answers):
         yield 0, len(encoding)
-
-
-def _stretches(draft: _Draft, start: int, encoding: Any) -> Iterator[tuple[int, int]]:
-    """The tokens that overlap an answer; their places in a text never go backwards."""
-    size, done = len(encoding), 0
-    for begin, end in draft.answers:
-        first = _first_after(encoding, begin - start, done)
-        done = bisect_left(range(first, size), end - start, key=lambda token: encoding.token_to_chars(token)[0]) + first
-        if first < done:
-            yield first, done
-
-
-def _first_after(encoding: Any, character: int, begin: int = 0) -> int:
-    """The first token that ends after a character."""
-    places = range(begin, len(encoding))
-    return begin + bisect_right(places, character, key=lambda token: encoding.token_to_chars(token)[1])
 
 
 def answer_stretches(answers: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -98,7 +98,9 @@ class QuickChat:
 
     def _quick(self, known: _Known, number: int, messages: list[Message], tools: Any) -> Rendered | None:
         messages, tools, literals = self._chat.shielded(messages, tools)
-        text = self._chat.renderer(number, tools)(messages)
+        text = self._chat.rendered_directly(messages, tools)
+        if text is None:
+            return None
         answers: list[Span] = []
         for place in known.places:
             span = _find(place, text, messages[place.turn]["content"])
