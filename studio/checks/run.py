@@ -65,13 +65,16 @@ def check_rows(request: dict[str, Any], folder: Path, progress: Progress) -> dic
             file.add(check.look(seen))
         if seen.number % 500 == 0:
             progress.tell("Checking rows", seen.number, context.row_count)
-    found = []
-    for number, (check, file) in enumerate(checks):
-        progress.tell("Comparing rows", number, len(checks))
+    found: list[dict[str, Any]] = []
+    count = len(checks)
+    while checks:
+        progress.tell("Comparing rows", len(found), count)
+        # What a check remembers of the rows goes before the next one compares them.
+        check, file = checks.pop(0)
         with file:
             file.add(check.finish())
         found.append(_summary(check, file))
-    progress.tell("Comparing rows", len(checks), len(checks))
+    progress.tell("Comparing rows", count, count)
     return {"rules_version": RULES_VERSION, "checks": found, "health": _health(found)}
 
 

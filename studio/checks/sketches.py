@@ -57,8 +57,10 @@ class Sketches:
         """Pairs of places that are likely to be alike."""
         slots = self._slots[: self._count]
         keys = slots.view(np.uint32)
-        found = [self._pairs_in_band(slots, np.ascontiguousarray(keys[:, band])) for band in range(keys.shape[1])]
-        codes = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+        codes = np.empty(0, np.int64)
+        for band in range(keys.shape[1]):
+            # Most pairs are in many bands: all of them at once would take 100 MB.
+            codes = np.union1d(codes, self._pairs_in_band(slots, np.ascontiguousarray(keys[:, band])))
         first, second = codes // max(1, self._count), codes % max(1, self._count)
         shared = _shared_slots(slots, first, second)
         best = self._best(first, second, np.argsort(-shared.astype(np.int16), kind="stable"))

@@ -72,8 +72,8 @@ def test_health_counts_the_checks_that_found_something(tmp_path: Path) -> None:
     assert health == {"blocker": 0, "warning": 1, "note": 2}  # contradictions; white space, few rows
 
 
-def test_the_child_needs_little_address_space_and_its_report_holds_no_row(tmp_path: Path) -> None:
-    rows = [chat("The lighthouse keeper asks", "a quite particular thing")] * 2 + plant(count=500).rows
+def test_the_child_needs_little_address_space_and_its_report_holds_no_row_but_copied_ones(tmp_path: Path) -> None:
+    rows = [chat("The lighthouse keeper asks", "a quite particular thing"), *plant(count=500).rows]
     request = request_for(tmp_path, rows) | {"memory_bytes": 800 << 20, "cpu_seconds": 60}
     (tmp_path / "request.json").write_text(json.dumps(request), encoding="utf-8")
 
