@@ -9,7 +9,6 @@ from studio.settings import Settings
 
 HEARTBEAT_FILE = "worker.heartbeat"
 CPU_HEARTBEAT_FILE = "worker-cpu.heartbeat"
-BEAT_SECONDS = 10.0
 STALE_SECONDS = 30.0
 
 

@@ -75,12 +75,6 @@ def sources(assignment: Assignment) -> list[Source]:
     return found
 
 
-def choose_rows(assignment: Assignment, split: SplitName, limit: int | None) -> list[NumberedRow]:
-    """Read at most `limit` rows of a split of the first dataset."""
-    first = sources(assignment)[0]
-    return list(first.read(first.choose_places(split, limit, seed=assignment.spec.hyperparameters.seed)))
-
-
 def read_rows(rows_path: Path, offsets_path: Path, places: Iterable[int]) -> Iterator[NumberedRow]:
     """Read the rows at these places (from 0), one at a time, through the file of offsets."""
     with rows_path.open("rb") as rows, offsets_path.open("rb") as offsets:

@@ -9,8 +9,6 @@ from app.forms import FormState, flat
 from studio.methods import METHODS
 from studio.runs import Run, RunSpec
 
-_HIDDEN = frozenset({"data.dataset_version_id", "data.sha256", "version"})
-
 
 @dataclass(frozen=True, slots=True)
 class Setting:

@@ -139,7 +139,7 @@ def _context(session: Session, actor: Actor, version: DatasetVersion, state: For
     return _shared(session, actor, version) | {
         "fields": _fields(version, state),
         "error": state.errors.get(_PREFIX, ""),
-        "others": datasets.test_candidates(session, actor, version),
+        "others": datasets.datasets_to_test_with(session, actor, version),
     }
 
 

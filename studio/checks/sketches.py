@@ -17,7 +17,6 @@ HAS_SKETCHES = RMinHash is not None
 
 # With 32 bands of 2, a pair that shares 0.3 of its shingles becomes a candidate with p = 0.95, one of 0.5 with 0.9999.
 SLOTS = 64
-_BAND_SLOTS = 2
 _SEED = 42
 _MIXER = np.uint32(2654435761)
 # In a band, a text is compared with so many that follow it: those of one template may be thousands.

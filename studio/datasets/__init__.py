@@ -52,7 +52,7 @@ from studio.datasets.importing import import_upload
 from studio.datasets.keys import is_named
 from studio.datasets.mapping import MappedRow, guess_mapping, map_samples, read_samples
 from studio.datasets.models import Arrival, Dataset, DatasetVersion, offsets_key, rows_key
-from studio.datasets.own_test import added_test, test_candidates, tests_with
+from studio.datasets.own_test import added_test, datasets_to_test_with, tests_with
 from studio.datasets.reading import (
     NumberedRow,
     read_places,
@@ -151,6 +151,7 @@ __all__ = [
     "compare",
     "croissant",
     "dataset_card",
+    "datasets_to_test_with",
     "delete_dataset",
     "difference_chore",
     "difference_request",
@@ -208,7 +209,6 @@ __all__ = [
     "split_rows",
     "split_sizes",
     "take_upload",
-    "test_candidates",
     "tests_with",
     "use_again",
     "version_split_codes",

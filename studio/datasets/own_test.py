@@ -15,7 +15,7 @@ _MOST_SHOWN = 200
 _FIELD = "recipe.0.dataset_version_id"
 
 
-def test_candidates(session: Session, actor: Actor, version: DatasetVersion) -> list[Dataset]:
+def datasets_to_test_with(session: Session, actor: Actor, version: DatasetVersion) -> list[Dataset]:
     """The person's other datasets whose newest rows are of the same kind, newest first."""
     query = select(Dataset).where(Dataset.owner_id == actor.id, Dataset.id != version.dataset_id)
     found = session.scalars(query.order_by(Dataset.id.desc()).limit(_MOST_SHOWN))

@@ -83,6 +83,6 @@ def test_what_cannot_be_taken_is_refused_at_once(bench: Bench, import_file: Impo
     with pytest.raises(InvalidInput, match="no step among others"):
         mend(bench, dataset.latest, [steps[3], {"do": "drop_rows", "rows": [1]}])
     with reading(bench.session_factory) as session:
-        found = datasets.test_candidates(session, LOCAL_ACTOR, dataset.latest)
+        found = datasets.datasets_to_test_with(session, LOCAL_ACTOR, dataset.latest)
     assert [one.id for one in found] == [same.id]
     assert mend(bench, dataset.latest, [steps[3]]).problem.startswith("No train row would be left")

@@ -10,6 +10,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
 
+from studio.datasets import SplitName
 from studio.runs import RunSpec, parse_event, validate_spec
 from studio.runs.events import Event
 from studio.runs.folders import EVENTS_FILE
@@ -17,6 +18,7 @@ from tests.worker.benches import bench, forkserver, models_root, tiny_run
 from tests.worker.hub import Hub, serve_hub
 from tests.worker.workers import queue, start_worker
 from worker.assignment import Assignment
+from worker.rows import NumberedRow, sources
 
 __all__ = ["bench", "forkserver", "models_root", "queue", "start_worker", "tiny_run"]
 
@@ -60,6 +62,12 @@ def save_tokenizer(folder: Path, chat_template: str | None = CHATML) -> PreTrain
     )
     tokenizer.save_pretrained(folder)
     return tokenizer
+
+
+def choose_rows(assignment: Assignment, split: SplitName, limit: int | None) -> list[NumberedRow]:
+    """Read at most `limit` rows of a split of the first dataset."""
+    first = sources(assignment)[0]
+    return list(first.read(first.choose_places(split, limit, seed=assignment.spec.hyperparameters.seed)))
 
 
 @pytest.fixture(autouse=True)

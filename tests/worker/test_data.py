@@ -8,9 +8,9 @@ from transformers import AutoTokenizer
 from studio.errors import InvalidInput
 from worker.chat import DEFAULT_TEMPLATE
 from worker.data import IGNORED, RowTokenizer, Tokenised, TokenRow, prepare_data
-from worker.rows import NumberedRow, choose_rows
+from worker.rows import NumberedRow
 
-from .conftest import ROWS, Assign, make_spec, save_tokenizer
+from .conftest import ROWS, Assign, choose_rows, make_spec, save_tokenizer
 
 TWO_TURNS = {
     "messages": [

@@ -17,8 +17,9 @@ from tests.worker.benches import MakeRun, claim, read
 from worker.assignment import Assignment
 from worker.bench import Bench
 from worker.prepare import prepare, read_start
-from worker.rows import choose_rows
 from worker.supervise import supervise
+
+from .conftest import choose_rows
 
 CODES = bytes(random.Random(4).choices((0, 0, 0, 1, 2), k=40))
 
