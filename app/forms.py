@@ -13,7 +13,7 @@ from studio.errors import InvalidInput
 from studio.methods import METHODS
 from studio.runs import RunSpec, errors_by_field
 
-PARTS = ("base_model", "data", "method", "hyperparameters", "evaluation")
+PARTS = ("base_model", "data", "method", "hyperparameters", "evaluation", "budget", "license")
 HUB = "hub"
 HUB_FIELD = "hub_id"
 # What the values of a choice mean to a person; a value that reads well as it is stands for itself.
@@ -35,6 +35,12 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "column": "As a column says",
     },
     "precision": {"auto": "Automatic"},
+    "intended_use": {
+        "private": "For myself",
+        "research": "Research or teaching",
+        "internal": "Inside my organisation",
+        "product": "A product or service for others",
+    },
     "train_on": {"answers": "Answers only", "everything": "Prompts and answers"},
     "scheduler": {
         "linear": "Linear to zero",

@@ -1,6 +1,7 @@
 """What the supervisor hands to the trainer process, as a JSON file: the spec and where things lie on this machine."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,6 +46,14 @@ class Assignment(BaseModel):
     """Export the best weights of `checkpoint`, without training."""
     checkpoint_steps: int = 200
     checkpoint_seconds: float = 300.0
+    purpose: Literal["training", "trial"] = "training"
+    """A trial runs a few steps, an evaluation, a checkpoint and a generation, and reports what they took."""
+    spent_seconds: float = 0.0
+    """What earlier attempts have held hardware for; it counts against the cap."""
+    held_since: float | None = None
+    """The machine's monotonic clock when this attempt was claimed."""
+    dollars_per_hour: float | None = None
+    license_statement: str = ""
     token_cache: Path | None = None
     """The folder of tokenised rows; without one every run tokenises its own."""
 

@@ -30,6 +30,20 @@ def device_name(gpu: str | None, nvml: Any = None) -> str:
     return _ask(gpu, nvml)[0] if gpu is not None else ""
 
 
+def memory_bytes(gpu: str | None, nvml: Any = None) -> int | None:
+    """The memory of the (first) GPU; None without one, or without the library."""
+    nvml = nvml or _library()
+    if gpu is None or nvml is None:
+        return None
+    with _initialised(nvml) as is_there:
+        if not is_there:
+            return None
+        try:
+            return int(nvml.nvmlDeviceGetMemoryInfo(_handle(nvml, gpu.split(",")[0].strip())).total)
+        except nvml.NVMLError:
+            return None
+
+
 def _ask(gpu: str, nvml: Any) -> tuple[str, str]:
     """Names and a problem. A machine without driver or library has nothing to say: the trainer will."""
     nvml = nvml or _library()
@@ -41,7 +55,7 @@ def _ask(gpu: str, nvml: Any) -> tuple[str, str]:
             return "", ""
         for name in (part.strip() for part in gpu.split(",")):
             try:
-                handle = nvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdecimal() else _by_uuid(nvml, name)
+                handle = _handle(nvml, name)
                 # A GPU that fell off the bus still has a handle; its memory cannot be asked.
                 nvml.nvmlDeviceGetMemoryInfo(handle)
                 names.append(str(nvml.nvmlDeviceGetName(handle)))
@@ -53,8 +67,13 @@ def _ask(gpu: str, nvml: Any) -> tuple[str, str]:
     return ", ".join(names)[:120], ""
 
 
-def _by_uuid(nvml: Any, name: str) -> Any:
-    return nvml.nvmlDeviceGetHandleByUUID(name.encode())
+def _handle(nvml: Any, name: str) -> Any:
+    """Of a device by its index or its UUID."""
+    return (
+        nvml.nvmlDeviceGetHandleByIndex(int(name))
+        if name.isdecimal()
+        else nvml.nvmlDeviceGetHandleByUUID(name.encode())
+    )
 
 
 @contextlib.contextmanager

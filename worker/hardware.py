@@ -14,6 +14,8 @@ from typing import Literal
 
 import torch
 
+from worker.machine import available_cores
+
 PACKAGES = ("torch", "numpy", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers", "safetensors")
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -60,13 +62,6 @@ def choose_hardware(precision: Precision, gpu: str | None) -> Hardware:
         threads=available_cores(),
         driver=_driver() if on_gpu else "",
     )
-
-
-def available_cores() -> int:
-    """Cores that this process may run on; a container often allows fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Threads:

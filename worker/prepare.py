@@ -90,6 +90,8 @@ def prepare(
         gpu=settings.gpu,
         checkpoint=checkpoint,
         keep_only=run.desired == "keep" and checkpoint is not None,
+        purpose=run.kind,
+        license_statement=run.license_statement,
         checkpoint_steps=settings.checkpoint_steps,
         checkpoint_seconds=settings.checkpoint_seconds,
         token_cache=settings.token_cache_dir,

@@ -13,6 +13,7 @@ from studio.housekeeping import ROUND_SECONDS, Housekeeping
 from worker import gpu, health
 from worker.bench import Bench
 from worker.canary import Canary
+from worker.machine import available_cores, machine_memory_bytes
 from worker.tasks import Slot
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class Rounds:
             version=version("tunewright"),
             gpu=bench.settings.gpu,
             device=gpu.device_name(bench.settings.gpu) or "CPU",
+            memory_bytes=gpu.memory_bytes(bench.settings.gpu) or machine_memory_bytes(),
+            cores=available_cores(),
         )
         self._looked_at = time.monotonic()
         self._look_again = threading.Event()

@@ -12,13 +12,14 @@ from studio.ids import new_id
 
 
 class Dataset(Base):
-    """A named series of versions."""
+    """A named series of versions; `license` is what its owner says of it, empty when nothing was said."""
 
     __tablename__ = "datasets"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("ds"))
     owner_id: Mapped[str] = mapped_column(String(40), index=True)
     name: Mapped[str] = mapped_column(String(200))
+    license: Mapped[str] = mapped_column(String(80), default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     versions: Mapped[list["DatasetVersion"]] = relationship(
         back_populates="dataset", order_by="DatasetVersion.number", cascade="all, delete-orphan", lazy="selectin"

@@ -23,6 +23,7 @@ from studio.runs.lease import (
     take_due,
 )
 from studio.runs.lifecycle import (
+    Terms,
     active_runs,
     count_attempts,
     count_by_dataset,
@@ -60,7 +61,8 @@ from studio.runs.series import MAX_POINTS, SeriesPoint, read_series, series_name
 from studio.runs.spec import MixPart, RunSpec, errors_by_field, spec_from_yaml, validate_spec
 from studio.runs.status import ACTIVE, TERMINAL
 from studio.runs.suggestions import Suggestion, suggestions_for
-from studio.runs.workers import DEAD_ONLY, Sign, forget_workers, living_workers, renew_worker
+from studio.runs.traces import Alert, Measurement, Stint
+from studio.runs.workers import DEAD_ONLY, Sign, forget_workers, hardware_of_workers, living_workers, renew_worker
 
 __all__ = [
     "ACTIVE",
@@ -73,6 +75,7 @@ __all__ = [
     "RULES",
     "TERMINAL",
     "Action",
+    "Alert",
     "Checkpoint",
     "Damaged",
     "Event",
@@ -80,6 +83,7 @@ __all__ = [
     "Holder",
     "Lease",
     "LeaseLost",
+    "Measurement",
     "MixPart",
     "NewPoint",
     "Plan",
@@ -95,7 +99,9 @@ __all__ = [
     "SeriesPoint",
     "Sign",
     "Standing",
+    "Stint",
     "Suggestion",
+    "Terms",
     "Verdict",
     "Worker",
     "active_runs",
@@ -121,6 +127,7 @@ __all__ = [
     "get_recipe",
     "get_run",
     "hand_back",
+    "hardware_of_workers",
     "has_resumed",
     "keep",
     "last_return",

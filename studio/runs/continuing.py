@@ -37,6 +37,11 @@ _COPIED = (
     "initial_validation_loss",
     "resolved",
     "resume_note",
+    "kind",
+    "quote",
+    "license_statement",
+    "ladder_id",
+    "rung",
 )
 _BEGINNING = 0
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from studio.runs.status import FailureKind, Phase
 
 Kind = Literal["num", "nan", "inf", "-inf"]
+StoppedBy = Literal["early_stopping", "max_dollars", "max_hours"]
 
 
 class _Event(BaseModel):
@@ -110,6 +111,32 @@ class Failed(_Event):
     reason: str
 
 
+class Alerted(_Event):
+    """A curve shows something that a person should know; each kind is kept once a run. `facts` fill its words."""
+
+    t: Literal["alert"] = "alert"
+    kind: str
+    step: int
+    facts: dict[str, float] = Field(default_factory=dict)
+
+
+class Stopped(_Event):
+    """Training ends before its last step, for a reason that is no failure; the best weights are exported."""
+
+    t: Literal["stopped"] = "stopped"
+    by: StoppedBy
+    step: int
+    total_steps: int
+    seconds_saved: float | None = None
+
+
+class Tried(_Event):
+    """What a trial run found."""
+
+    t: Literal["tried"] = "tried"
+    report: dict[str, Any]
+
+
 class Exported(_Event):
     """The archive is whole; `archive` is its name inside the run's folder."""
 
@@ -135,6 +162,9 @@ Event = Annotated[
     | Resolved
     | Noted
     | Failed
+    | Alerted
+    | Stopped
+    | Tried
     | Exported,
     Field(discriminator="t"),
 ]

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -24,6 +26,17 @@ _NAME_LIMIT = 200
 _NUMBERED = re.compile(r"(.+) \((\d{1,5})\)")
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a run is launched on beside its spec: kept on its row as the person saw it."""
+
+    kind: Literal["training", "trial"] = "training"
+    quote: dict[str, Any] = field(default_factory=dict)
+    license_statement: str = ""
+    ladder_id: str | None = None
+    rung: int | None = None
+
+
 def launch(
     session: Session,
     actor: Actor,
@@ -34,6 +47,7 @@ def launch(
     name: str = "",
     parent_run_id: str | None = None,
     idempotency_key: str | None = None,
+    terms: Terms | None = None,
 ) -> Run:
     """Queue a run and send its hint after the commit; the same idempotency key gives the same run.
 
@@ -48,6 +62,8 @@ def launch(
         get_run(session, actor, parent_run_id)
     run = _queued(actor, spec, version, _run_name(name, version.dataset.name, spec, base_model.label))
     run.parent_run_id, run.idempotency_key = parent_run_id, idempotency_key or None
+    for name, value in asdict(terms or Terms()).items():
+        setattr(run, name, value)
     try:
         with session.begin_nested():
             session.add(run)

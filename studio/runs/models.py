@@ -28,6 +28,7 @@ from studio.runs.triggers import attach_triggers
 class Run(Base):
     """One training. `desired` is written by people; `status` and what follows it by the holder of the lease.
 
+    `kind` is `training` or `trial`; `quote` is the estimate that the person saw at launch, `trial` what a trial found.
     `idle_attempts` counts attempts in a row that ended without a new checkpoint. `attempt` is one more while the run
     is held, as in version 0.1, whose workers give a run up at three.
     """
@@ -68,6 +69,15 @@ class Run(Base):
     idle_attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     hangs: Mapped[int] = mapped_column(default=0, server_default="0")
     resume_note: Mapped[str] = mapped_column(String(300), default="", server_default="")
+
+    kind: Mapped[str] = mapped_column(String(20), default="training", server_default="training")
+    quote: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    trial: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    license_statement: Mapped[str] = mapped_column(Text, default="", server_default="")
+    stopped_by: Mapped[str | None] = mapped_column(String(20))
+    seconds_saved: Mapped[float | None] = mapped_column(Float(53))
+    ladder_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    rung: Mapped[int | None]
 
     phase: Mapped[str] = mapped_column(String(20), default="waiting")
     phase_note: Mapped[str] = mapped_column(String(300), default="")
@@ -239,7 +249,10 @@ class Checkpoint(Base):
 
 
 class Worker(Base):
-    """A worker that lives or has lived; `last_seen` is the database's clock, in Unix seconds."""
+    """A worker that lives or has lived; `last_seen` is the database's clock, in Unix seconds.
+
+    `memory_bytes` is that of its GPU, or of the machine without one.
+    """
 
     __tablename__ = "workers"
 
@@ -248,6 +261,8 @@ class Worker(Base):
     version: Mapped[str] = mapped_column(String(40))
     gpu: Mapped[str | None] = mapped_column(String(40))
     device: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    cores: Mapped[int | None]
     run_id: Mapped[str | None] = mapped_column(String(40))
     note: Mapped[str] = mapped_column(String(300), default="", server_default="")
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)

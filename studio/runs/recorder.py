@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from studio.db import Base, utc_now
 from studio.runs.blocks import seal_blocks
 from studio.runs.events import (
+    Alerted,
     Answered,
     BestMoved,
     Checkpointed,
@@ -20,11 +21,14 @@ from studio.runs.events import (
     Progressed,
     Resolved,
     Resumed,
+    Stopped,
+    Tried,
     split_value,
 )
 from studio.runs.lease import fence
 from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer
 from studio.runs.protocol import RULES, Lease, Rules
+from studio.runs.traces import Alert
 
 _LAST = {"train/loss": "last_train_loss", "eval/loss": "last_validation_loss"}
 _STATUS_OF_PHASE = {"training": "running", "evaluating": "running", "exporting": "finalizing"}
@@ -56,6 +60,7 @@ def record(session: Session, lease: Lease, events: Sequence[Event], *, rules: Ru
     answers = [row for event in events if isinstance(event, Answered) for row in _answer_rows(lease, event)]
     _insert_new(session, SampleAnswer, answers)
     _insert_new(session, Checkpoint, [_checkpoint_row(lease, e) for e in events if isinstance(e, Checkpointed)])
+    _insert_new(session, Alert, [_alert_row(lease, event) for event in events if isinstance(event, Alerted)])
     _keep_first_validation_loss(session, lease, points)
 
 
@@ -110,6 +115,10 @@ def _changes(lease: Lease, events: Sequence[Event]) -> dict[str, Any]:
         elif isinstance(event, Resumed) and event.difference:
             # It stays: what comes of a later, exact resumption still stands on this one.
             changes.update(resume_note=event.difference[:300])
+        elif isinstance(event, Stopped):
+            changes.update(stopped_by=event.by, seconds_saved=event.seconds_saved)
+        elif isinstance(event, Tried):
+            changes["trial"] = event.report
         elif isinstance(event, Resolved):
             changes["resolved"] = event.config
         elif isinstance(event, Measured):
@@ -121,6 +130,10 @@ def _changes(lease: Lease, events: Sequence[Event]) -> dict[str, Any]:
 
 def _checkpoint_row(lease: Lease, event: Checkpointed) -> dict[str, Any]:
     return {"run_id": lease.run_id, "epoch": lease.epoch, "created_at": utc_now(), **event.model_dump(exclude={"t"})}
+
+
+def _alert_row(lease: Lease, event: Alerted) -> dict[str, Any]:
+    return {"run_id": lease.run_id, "epoch": lease.epoch, "at": utc_now(), **event.model_dump(exclude={"t"})}
 
 
 def _insert_new(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> None:

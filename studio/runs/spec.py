@@ -11,6 +11,7 @@ from studio.base_models import DEMO_ID, FOLDER_PREFIX, HUB_ID_PATTERN
 from studio.datasets.splits import Split
 from studio.errors import InvalidInput
 from studio.methods import Method, QLoRA
+from studio.runs.spec_limits import Budget, EarlyStopping, LicenseUse
 
 _REVISION = re.compile(r"^[A-Za-z0-9_.\-/]{1,96}$")
 _SHA256 = r"^[0-9a-f]{64}$"
@@ -229,6 +230,9 @@ class EvaluationPlan(_Part):
         description="Tokens per sample answer; 64 is enough for short answers.",
         json_schema_extra={"advanced": True},
     )
+    early_stopping: EarlyStopping = Field(
+        default_factory=EarlyStopping, exclude_if=lambda stopping: stopping == EarlyStopping()
+    )
 
 
 class RunSpec(_Part):
@@ -240,6 +244,9 @@ class RunSpec(_Part):
     method: Method = Field(default_factory=QLoRA)
     hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
     evaluation: EvaluationPlan = Field(default_factory=EvaluationPlan)
+    # Version 0.1 refuses names that it does not know, so these are left out where they say nothing.
+    budget: Budget = Field(default_factory=Budget, exclude_if=lambda budget: budget == Budget())
+    license: LicenseUse = Field(default_factory=LicenseUse, exclude_if=lambda use: use == LicenseUse())
 
     @property
     def learning_rate(self) -> float:

@@ -25,6 +25,8 @@ class Sign:
     version: str
     gpu: str | None
     device: str
+    memory_bytes: int | None = None
+    cores: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,13 @@ def forget_workers(session: Session, owners: Sequence[str] = ()) -> None:
     session.execute(
         delete(Worker).where(or_(long_gone, Worker.owner.in_(owners))).execution_options(synchronize_session=False)
     )
+
+
+def hardware_of_workers(session: Session) -> list[Worker]:
+    """The workers heard of within the last minute, else those of the last day: what runs are likely to run on."""
+    workers = list(session.scalars(select(Worker).order_by(Worker.last_seen.desc(), Worker.owner)))
+    newest = session.scalar(select(database_seconds())) or 0.0
+    return [worker for worker in workers if worker.last_seen > newest - _SILENT_AFTER_SECONDS] or workers
 
 
 def living_workers(session: Session) -> int:
