@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from app import amounts
 from studio.base_models import DEMO_ID, FOLDER_PREFIX
 from studio.db import utc_now
 from studio.methods import METHODS
@@ -73,6 +74,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(asset=asset, sri=sri, icon=icon, status_icons=STATUS_ICONS, methods=METHODS)
+    made.globals.update(dollars_between=amounts.dollars_between, time_between=amounts.time_between)
     made.filters.update(
         ago=ago,
         moment=moment,
@@ -83,6 +85,10 @@ def environment() -> Environment:
         count=count,
         compact=compact,
         base_name=base_name,
+        dollars=amounts.dollars,
+        hourly=amounts.hourly,
+        gib=amounts.gib,
+        short_count=amounts.short_count,
     )
     return made
 

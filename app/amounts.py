@@ -1,0 +1,80 @@
+"""Words for estimated and paid amounts: money, time, memory and counts, never with more digits than are known."""
+
+import math
+
+_HOUR, _DAY = 3600, 86_400
+_GIB = 2**30
+_CENT = 0.01
+
+
+def dollars(value: float | None) -> str:
+    """What was paid or is asked: to the cent, and to the dollar from 1,000 on."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if 0 < value < _CENT / 2:
+        return "under $0.01"
+    return f"${value:,.2f}" if value < 1000 else f"${value:,.0f}"
+
+
+def hourly(value: float | None) -> str:
+    """A price for an hour; an own card at the price of its power costs fractions of a cent."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{'$' + format(value, '.2g') if 0 < value < 0.1 else dollars(value)} an hour"
+
+
+def dollars_between(low: float, high: float) -> str:
+    """An estimate of money in two digits: `$0.40 to $0.60`, or `about $0.40` where both ends read the same."""
+    if high < _CENT:
+        return "under $0.01"
+    begin, end = _two_digits_of_money(low), _two_digits_of_money(high)
+    if low < _CENT:
+        return f"up to {end}"
+    return f"about {begin}" if begin == end else f"{begin} to {end}"
+
+
+def time_between(low: float, high: float) -> str:
+    """An estimate of time in two digits, in the unit that suits its end: `35 to 55 min`."""
+    size, unit = _unit_of_time(high)
+    begin, end = _two_digits(low / size), _two_digits(high / size)
+    return f"about {begin} {unit}" if begin == end else f"{begin} to {end} {unit}"
+
+
+def gib(size_bytes: float | None) -> str:
+    """An estimate of memory in two digits: `9.4`, without its unit, which is GiB everywhere."""
+    return "–" if size_bytes is None else _two_digits(size_bytes / _GIB)
+
+
+def short_count(value: float | None) -> str:
+    """A large count as people say it: `950`, `1.7 M`, `0.6 B`."""
+    if value is None:
+        return "–"
+    for limit, size, unit in ((9_999.5, 1, ""), (999_500, 1e3, " k"), (999.5e6, 1e6, " M"), (math.inf, 1e9, " B")):
+        if value < limit:
+            break
+    return f"{value / size:,.0f}" if unit == "" else f"{value / size:,.3g}{unit}"
+
+
+def _unit_of_time(seconds: float) -> tuple[int, str]:
+    if seconds < 90:
+        return 1, "s"
+    if seconds < 90 * 60:
+        return 60, "min"
+    return (_HOUR, "h") if seconds < 2 * _DAY else (_DAY, "days")
+
+
+def _two_digits_of_money(value: float) -> str:
+    if value >= 9.95:
+        return f"${_two_digits(value)}"
+    return f"${float(_two_digits(value)):.2f}" if value >= _CENT else "$0.01"
+
+
+def _two_digits(value: float) -> str:
+    """Two significant digits in plain notation: 0.004, 0.85, 9.4, 17, 1,200."""
+    if value <= 0 or not math.isfinite(value):
+        return "0"
+    places = 1 - math.floor(math.log10(value))
+    rounded = round(value, places)
+    if rounded >= 10:
+        return f"{rounded:,.0f}"
+    return f"{rounded:.{max(0, places)}f}".rstrip("0").rstrip(".")
