@@ -5,6 +5,9 @@ import math
 _HOUR, _DAY = 3600, 86_400
 _GIB = 2**30
 _CENT = 0.01
+_EXACT_UP_TO = 9_999.5
+# From these limits on three digits round up to the next unit.
+_COUNTS = ((999_500, 1e3, "k"), (999.5e6, 1e6, "M"))
 
 
 def dollars(value: float | None) -> str:
@@ -49,10 +52,10 @@ def short_count(value: float | None) -> str:
     """A large count as people say it: `950`, `1.7 M`, `0.6 B`."""
     if value is None:
         return "–"
-    for limit, size, unit in ((9_999.5, 1, ""), (999_500, 1e3, " k"), (999.5e6, 1e6, " M"), (math.inf, 1e9, " B")):
-        if value < limit:
-            break
-    return f"{value / size:,.0f}" if unit == "" else f"{value / size:,.3g}{unit}"
+    if value < _EXACT_UP_TO:
+        return f"{value:,.0f}"
+    size, unit = next(((size, unit) for below, size, unit in _COUNTS if value < below), (1e9, "B"))
+    return f"{value / size:,.3g} {unit}"
 
 
 def _unit_of_time(seconds: float) -> tuple[int, str]:
