@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
 from app.api.arrivals import ArrivalOut, arrival_out
-from app.api.models import Out, Page, RenameIn, page_of
+from app.api.models import In, Out, Page, page_of
 from app.deps import (
     CurrentActor,
     CurrentServices,
@@ -59,11 +60,19 @@ class VersionOut(Out):
     created_at: datetime
 
 
+class DatasetIn(In):
+    """What its owner says of a dataset; what is left out stays as it is."""
+
+    name: str | None = Field(None, max_length=1000)
+    license: str | None = Field(None, max_length=1000)
+
+
 class DatasetOut(Out):
-    """A dataset with its newest version."""
+    """A dataset with its newest version; `license` is what its owner says of it, empty when that is nothing."""
 
     id: str
     name: str
+    license: str
     created_at: datetime
     latest: VersionOut
 
@@ -159,12 +168,17 @@ def show_rows(
     return RowsOut(rows=[RowOut.model_validate(row) for row in rows], row_count=count)
 
 
-@router.patch("/{dataset_id}", summary="Rename a dataset")
-def rename_dataset(
-    dataset_id: IdInPath, wanted: RenameIn, session: CurrentSession, actor: CurrentActor
+@router.patch("/{dataset_id}", summary="Rename a dataset, or say its licence")
+def change_dataset(
+    dataset_id: IdInPath, wanted: DatasetIn, session: CurrentSession, actor: CurrentActor
 ) -> DatasetDetailOut:
-    """Give it another name; its versions do not change."""
-    return _detail(datasets.rename_dataset(session, actor, dataset_id, wanted.name))
+    """Give it another name or licence; its versions do not change."""
+    dataset = datasets.get_dataset(session, actor, dataset_id)
+    if wanted.name is not None:
+        dataset = datasets.rename_dataset(session, actor, dataset_id, wanted.name)
+    if wanted.license is not None:
+        dataset = datasets.set_license(session, actor, dataset_id, wanted.license)
+    return _detail(dataset)
 
 
 @router.delete("/{dataset_id}", status_code=204, summary="Delete a dataset")

@@ -76,6 +76,19 @@ def rename_dataset(
     return RedirectResponse(f"/datasets/{dataset_id}", status_code=303)
 
 
+@router.post("/{dataset_id}/license")
+def say_license(
+    dataset_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    license_name: Annotated[str, Form(alias="license")] = "",
+    other: Annotated[str, Form()] = "",
+) -> RedirectResponse:
+    """Keep what its owner says of its licence: a known one, or another in words."""
+    datasets.set_license(session, actor, dataset_id, other if license_name == "other" else license_name)
+    return RedirectResponse(f"/datasets/{dataset_id}", status_code=303)
+
+
 @router.post("/{dataset_id}/deletion")
 def delete_dataset(
     dataset_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices

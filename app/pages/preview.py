@@ -14,6 +14,7 @@ from app.render import render
 from studio import datasets, runs
 from studio.actors import Actor
 from studio.datasets import DatasetVersion, SplitName
+from studio.licenses import FOR_DATA
 
 router = APIRouter(prefix="/datasets/{dataset_id}")
 _PAGE_ROWS = 10
@@ -72,7 +73,8 @@ def show_dataset(
 ) -> HTMLResponse:
     """Facts, split sizes and a page of rows."""
     used_by = runs.list_runs(session, actor, dataset_id=version.dataset_id, limit=_SHOWN_RUNS)
-    return render(request, "datasets/show.html", preview | {"runs": used_by})
+    licences = {"license": datasets.license_of(version), "for_data": FOR_DATA}
+    return render(request, "datasets/show.html", preview | {"runs": used_by} | licences)
 
 
 @router.get("/rows")

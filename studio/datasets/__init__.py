@@ -50,6 +50,7 @@ from studio.datasets.edits import check_edit
 from studio.datasets.hub import HubSource, ask_hub
 from studio.datasets.importing import import_upload
 from studio.datasets.keys import is_named
+from studio.datasets.licensing import LICENSE_CHARACTERS, SaidLicense, license_of, set_license
 from studio.datasets.mapping import MappedRow, guess_mapping, map_samples, read_samples
 from studio.datasets.models import Arrival, Dataset, DatasetVersion, offsets_key, rows_key
 from studio.datasets.own_test import added_test, datasets_to_test_with, tests_with
@@ -100,6 +101,7 @@ __all__ = [
     "DIFF_KINDS",
     "EXTENSIONS",
     "FINDINGS_KEPT",
+    "LICENSE_CHARACTERS",
     "LONGEST_ALLOWED",
     "LONGEST_SEARCH",
     "SPLIT_NAMES",
@@ -129,6 +131,7 @@ __all__ = [
     "RecipeField",
     "RecipeStep",
     "RowsRefused",
+    "SaidLicense",
     "Split",
     "SplitName",
     "SplitRows",
@@ -181,6 +184,7 @@ __all__ = [
     "keep_upload",
     "last_profile",
     "launch_blockers",
+    "license_of",
     "list_arrivals",
     "list_datasets",
     "make_files_again",
@@ -204,6 +208,7 @@ __all__ = [
     "rows_key",
     "search_rows",
     "sentences",
+    "set_license",
     "smallest_for",
     "split_of",
     "split_rows",

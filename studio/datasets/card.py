@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from studio.datasets.licensing import license_of
 from studio.datasets.models import Dataset, DatasetVersion
 from studio.datasets.own_test import taken_tests
 from studio.datasets.splits import SplitName
@@ -132,11 +133,9 @@ def croissant(dataset: Dataset, version: DatasetVersion) -> dict[str, Any]:
 
 
 def _based_on(version: DatasetVersion) -> dict[str, str]:
-    source = version.facts.get("source")
-    if source is None:
-        return {}
-    licence = {"license": source["licence"]} if source["licence"] else {}
-    return {"isBasedOn": f"{source['repository']}@{source['commit']}", **licence}
+    source, said = version.facts.get("source"), license_of(version).license
+    based = {"isBasedOn": f"{source['repository']}@{source['commit']}"} if source else {}
+    return based | ({"license": said} if said else {})
 
 
 def _head(version: DatasetVersion) -> dict[str, Any]:
@@ -154,12 +153,14 @@ def _own_tests(version: DatasetVersion) -> list[str]:
 
 
 def _source(version: DatasetVersion) -> list[str]:
-    source = version.facts.get("source")
-    if source is None:
-        return []
-    names = [source[name] for name in ("repository", "subset", "split")]
-    lines = [f"- fetched from: {', '.join(map(_one_line, names))} at commit `{source['commit']}`"]
-    return [*lines, f"- licence of the source: {_one_line(source['licence'])}"] if source["licence"] else lines
+    source, said = version.facts.get("source"), license_of(version)
+    lines = []
+    if source is not None:
+        names = [source[name] for name in ("repository", "subset", "split")]
+        lines = [f"- fetched from: {', '.join(map(_one_line, names))} at commit `{source['commit']}`"]
+    if not said.license:
+        return lines
+    return [*lines, f"- licence{'' if said.by_owner else ' of the source'}: {_one_line(said.license)}"]
 
 
 def _lengths(version: DatasetVersion) -> list[str]:

@@ -40,6 +40,8 @@ def _read() -> tuple[LicenseFacts, ...]:
 
 
 LICENSES = _read()
+# What an owner says of data; the licences of models come with data that was made by them, and then its card says so.
+FOR_DATA = tuple(sorted((facts for facts in LICENSES if not facts.consent), key=lambda facts: not facts.own))
 _BY_NAME = {known.casefold(): facts for facts in LICENSES for known in (facts.name, facts.title, *facts.ids)}
 
 
