@@ -1,0 +1,43 @@
+"""Validation loss rises while training loss falls."""
+
+from studio.budget.watching.base import Alerting, Facts
+from studio.budget.watching.heard import Heard
+
+
+class Overfitting(Alerting):
+    """The rows are learned by heart: what was gained on them is lost on others."""
+
+    kind = "overfitting"
+    title = "Overfitting"
+    metrics = ("eval/loss",)
+    silenced_by = ("divergence",)
+
+    def look(self, heard: Heard) -> dict[str, float] | None:
+        """Compare the training loss before the best validation with that since the last but one."""
+        rise = heard.risen()
+        if rise is None:
+            return None
+        since = (rise.since + heard.step) // 2
+        before = heard.losses.between(rise.since - (heard.step - since), rise.since)
+        now = heard.losses.between(since, heard.step)
+        if now is None:
+            return None
+        # Where the best came too early to have a level before it, half the validation loss is proof enough.
+        falls = before is not None and now.middle < before.middle - max(before.error + now.error, 0.02 * before.middle)
+        if not falls and now.middle > 0.5 * rise.last:
+            return None
+        return {"best_step": rise.since, "best": rise.best, "validation": rise.last, "training": now.middle}
+
+    @staticmethod
+    def cause(facts: Facts) -> str:
+        """Say since when."""
+        return (
+            f"Validation loss has risen from {facts['best']:.3g} at step {facts['best_step']:,.0f} to "
+            f"{facts['validation']:.3g}, while training loss fell to {facts['training']:.3g}: "
+            "the run memorises its rows."
+        )
+
+    @staticmethod
+    def next_step(facts: Facts) -> str:
+        """The best weights are kept anyway."""
+        return f"Stop here and keep step {facts['best_step']:,.0f}"
