@@ -1,11 +1,12 @@
 """Runs: their spec, their life and what they measured."""
 
 from studio.runs.actions import Action, allowed_actions, cancel, pause, resume
-from studio.runs.continuing import keep, retry, run_again
+from studio.runs.continuing import continued_ids, keep, retry, run_again
 from studio.runs.disk import disk_shortage, needed_bytes
 from studio.runs.events import Event, event_line, parse_event
 from studio.runs.folders import attempt_folder, checkpoint_folder, read_log
 from studio.runs.following import MAX_POINTS_AT_ONCE, NewPoint, Standing, read_new_points, read_standing
+from studio.runs.holding import describe_stint, last_sign
 from studio.runs.lease import (
     LeaseLost,
     add_event,
@@ -113,8 +114,10 @@ __all__ = [
     "claim",
     "claim_next",
     "committed_checkpoint",
+    "continued_ids",
     "count_attempts",
     "count_by_dataset",
+    "describe_stint",
     "disk_shortage",
     "end",
     "errors_by_field",
@@ -131,6 +134,7 @@ __all__ = [
     "has_resumed",
     "keep",
     "last_return",
+    "last_sign",
     "launch",
     "list_runs",
     "living_workers",

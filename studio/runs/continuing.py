@@ -69,6 +69,18 @@ def keep(session_factory: SessionFactory, actor: Actor, run_id: str, *, queue: Q
     return _go_on(session_factory, actor, run_id, "keep", queue=queue, settings=settings)
 
 
+def continued_ids(session: Session, run: Run) -> list[str]:
+    """The run and those that it goes on from by `retry` or `keep`, newest first: together they keep one cap."""
+    ids = [run.id]
+    while run.parent_run_id and run.idempotency_key in (
+        _key("run", run.parent_run_id),
+        _key("keep", run.parent_run_id),
+    ):
+        run = session.get_one(Run, run.parent_run_id)
+        ids.append(run.id)
+    return ids
+
+
 def run_again(
     session: Session,
     actor: Actor,
@@ -102,8 +114,7 @@ def run_again(
 def _go_on(
     session_factory: SessionFactory, actor: Actor, run_id: str, desired: Desired, *, queue: Queue, settings: Settings
 ) -> Run:
-    # A space cannot stand in the key of a request, so the two never meet.
-    key = f"{desired} after {run_id}"
+    key = _key(desired, run_id)
     with reading(session_factory) as session:
         parent = get_run(session, actor, run_id)
         if known := find_by_key(session, actor, key):
@@ -127,6 +138,11 @@ def _go_on(
             if known := find_by_key(session, actor, key):
                 return known
         raise
+
+
+def _key(desired: Desired, run_id: str) -> str:
+    # A space cannot stand in the key of a request, so the two never meet.
+    return f"{desired} after {run_id}"
 
 
 def _refuse_unless_ended(run: Run) -> None:

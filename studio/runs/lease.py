@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from studio.db import utc_now
 from studio.errors import Conflict
 from studio.runs.blocks import open_blocks
+from studio.runs.holding import begin_stint, close_lapsed_stint, extend_stint
 from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer
 from studio.runs.protocol import (
     LEASE_SECONDS,
@@ -72,6 +73,7 @@ def claim(session: Session, run_id: str, owner: str, *, rules: Rules = RULES) ->
     if epoch is None:
         return None
     lease = Lease(run_id=run_id, epoch=epoch, owner=owner)
+    begin_stint(session, lease, rules)
     checkpoint = committed_checkpoint(session, run_id)
     go_back_to(session, lease, checkpoint, rules=rules)
     behind = f" behind step {checkpoint.step}" if checkpoint else ""
@@ -97,8 +99,9 @@ def fence(session: Session, lease: Lease, *, sequence_numbers: int = 0, rules: R
 
 
 def renew(session: Session, lease: Lease, *, rules: Rules = RULES) -> Desired:
-    """Keep the lease; returns what the person desires."""
+    """Keep the lease, and count the time; returns what the person desires."""
     fence(session, lease, rules=rules)
+    extend_stint(session, lease, rules)
     return read_desire(session, lease, rules=rules)
 
 
@@ -285,4 +288,7 @@ def _bump(session: Session, run_id: str, epoch: int, dead_owners: tuple[str, ...
         .execution_options(synchronize_session=False)
     )
     assert isinstance(result, CursorResult)
-    return result.rowcount == 1
+    is_mine = result.rowcount == 1
+    if is_mine:
+        close_lapsed_stint(session, run_id, epoch)
+    return is_mine

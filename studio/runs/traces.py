@@ -12,7 +12,8 @@ from studio.db import Base, UtcDateTime, utc_now
 class Stint(Base):
     """The time that one attempt held a worker's hardware: what is paid for.
 
-    `began` and `until` are the database's clock in Unix seconds; `until` moves on as long as the lease is renewed.
+    `began` and `until` are the database's clock in Unix seconds; `until` moves on with each renewal and ends with the
+    attempt, so while the run is held it lags by up to ten seconds.
     `hardware` is an id of the hardware catalogue, empty where the device is not in it. The price is that of the
     attempt's start; without one the stint counts hours only.
     """
