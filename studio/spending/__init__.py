@@ -1,1 +1,6 @@
 """Spending: the price table, what finished runs teach the estimates, and what was spent."""
+
+from studio.spending.models import Price
+from studio.spending.quotes import Fitting, MethodOffer, Quote, Refusal
+
+__all__ = ["Fitting", "MethodOffer", "Price", "Quote", "Refusal"]
