@@ -1,7 +1,7 @@
 """Ties model, rows, trainer, reporter and checkpoints of an attempt together."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from studio.runs import Plan
@@ -14,6 +14,7 @@ from worker.event_log import EventLog
 from worker.hardware import Hardware, Threads, peak_memory_bytes
 from worker.leaving import Orders
 from worker.model import Loaded, Weights
+from worker.pace import Pace
 from worker.preflight import BYTES_PER_WEIGHT, preflight
 from worker.prepared import RunRows
 from worker.resolved import resolved
@@ -36,6 +37,7 @@ class Attempt:
     checkpoints: Checkpoints
     events: EventLog
     orders: Orders
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def max_length(self) -> int:
@@ -47,6 +49,15 @@ class Attempt:
     def describe(self, rows: RunRows) -> dict[str, Any]:
         """The resolved config."""
         return resolved(self.assignment, self.plan, self.hardware, self.loaded, rows, self.max_length)
+
+    def measured(self) -> dict[str, Any]:
+        """What the attempt took, for the estimates of later runs: seconds by phase, its pace, the most memory."""
+        return {
+            "seconds": self.events.seconds_by_phase(),
+            "pace": self.pace.facts(),
+            "peak_memory_bytes": peak_memory_bytes(self.hardware),
+            "threads_used": self.threads.count,
+        }
 
     def pause(self) -> None:
         """Between two passes: look after the threads, show life, and leave when that was asked for."""
@@ -75,7 +86,7 @@ def assemble(attempt: Attempt, rows: RunRows, saved: Saved | None) -> tuple[Answ
         attempt.plan,
         attempt.hardware,
         step,
-        callbacks=[reporter, beginning],
+        callbacks=[reporter, beginning, attempt.pace],
         output_dir=str(attempt.events.folder / CHECKPOINTS),
         model=attempt.loaded.model,
         processing_class=attempt.loaded.tokenizer,
@@ -84,6 +95,7 @@ def assemble(attempt: Attempt, rows: RunRows, saved: Saved | None) -> tuple[Answ
         settle=saver.settle,
         refuse=reporter.refuse,
         between=attempt.pause,
+        count_tokens=attempt.pace.count_tokens,
     )
     saver.trainer, saver.reporter = trainer, reporter
     trainer.state.global_step = step
@@ -94,6 +106,7 @@ def build_reporter(attempt: Attempt, rows: RunRows, report: Report, saver: Saver
     """The reporter, with the evaluation of the model that the saver's trainer holds by then."""
     spec, tokenizer = attempt.assignment.spec, attempt.loaded.tokenizer
     batches = validation_batches(rows.validation, tokenizer.pad_token_id, spec.hyperparameters.batch_size)
+    attempt.pace.evaluating = lambda: report.evaluating_seconds
     return Reporter(
         attempt.events,
         attempt.plan,
@@ -101,14 +114,19 @@ def build_reporter(attempt: Attempt, rows: RunRows, report: Report, saver: Saver
         report,
         attempt.orders,
         peak_memory=functools.partial(peak_memory_bytes, attempt.hardware),
-        validate=lambda: validate(saver.trainer.model, batches, saver.trainer.losses, attempt.pause),
-        answer=lambda: answer_samples(
-            saver.trainer.model,
-            tokenizer,
-            rows.samples,
-            spec.evaluation.sample_tokens,
-            together=not attempt.loaded.virtual_tokens,
-            between=attempt.pause,
+        validate=attempt.pace.timed(
+            "validation", lambda: validate(saver.trainer.model, batches, saver.trainer.losses, attempt.pause)
+        ),
+        answer=attempt.pace.timed(
+            "answers",
+            lambda: answer_samples(
+                saver.trainer.model,
+                tokenizer,
+                rows.samples,
+                spec.evaluation.sample_tokens,
+                together=not attempt.loaded.virtual_tokens,
+                between=attempt.pause,
+            ),
         ),
         first_loss=lambda: saver.trainer.step_loss,
     )
@@ -125,6 +143,7 @@ def build_saver(attempt: Attempt, rows: RunRows, step: int) -> Saver:
         attempt.threads,
         reference=rows.reference,
         saved_step=step,
+        pace=attempt.pace,
         describe=functools.partial(attempt.describe, rows),
     )
 

@@ -14,6 +14,7 @@ from worker.event_log import EventLog
 from worker.finite import refuse_non_finite
 from worker.hardware import Threads
 from worker.leaving import Orders
+from worker.pace import Pace
 from worker.state import DataReference, State
 from worker.trainer import AnswerTrainer
 
@@ -35,6 +36,7 @@ class Saver:
         reference: DataReference,
         saved_step: int,
         describe: Callable[[], dict[str, Any]],
+        pace: Pace,
     ) -> None:
         """`describe` gives the resolved config; `saved_step` is where the run goes on from, 0 at its beginning."""
         self.trainer: AnswerTrainer
@@ -47,6 +49,7 @@ class Saver:
         self._threads = threads
         self._reference = reference
         self._describe = describe
+        self._timed_save = pace.timed("checkpoint", self.save)
         self._saved_step = saved_step
         self._saved_at = time.monotonic()
 
@@ -57,7 +60,7 @@ class Saver:
             # FINISH came after the step had asked whether an evaluation is due.
             self.reporter.measure(step)
         if is_last or self._is_due(step):
-            self.save()
+            self._timed_save()
         self._orders.poll()
         return is_last
 

@@ -109,7 +109,7 @@ def train(assignment: Assignment, folder: Path, events: EventLog, orders: Orders
     if report.best and report.best.step != step:
         attempt.checkpoints.load_best(attempt.loaded.model)
     exported = export(attempt, rows.reference, report, step, folder)
-    events.emit(Resolved(config=attempt.describe(rows) | {"seconds": events.seconds_by_phase()}))
+    events.emit(Resolved(config=attempt.describe(rows) | attempt.measured()))
     events.emit(exported)
     return Trained(attempt.loaded, exported)
 

@@ -41,6 +41,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         settle: Callable[[int], bool],
         refuse: Callable[..., None],
         between: Callable[[], None],
+        count_tokens: Callable[[int], None],
         **arguments: Any,
     ) -> None:
         # TRL casts adapters over a quantized base to bfloat16, which loses small updates and, on a CPU, more than
@@ -59,6 +60,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         self._settle = settle
         self._refuse = refuse
         self._between = between
+        self._count_tokens = count_tokens
         self._at_boundary: Counters | None = None
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -96,10 +98,11 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         kept["num_tokens"] = [self._total_train_tokens]
         return found.loss / (tokens if num_items_in_batch is None else num_items_in_batch)
 
-    def training_step(self, *arguments: Any, **keywords: Any) -> torch.Tensor:
+    def training_step(self, model: Any, inputs: dict[str, Any], *arguments: Any, **keywords: Any) -> torch.Tensor:
         """Run one pass; its loss is added up, so that the first step's can be told before the weights change."""
         self._between()
-        loss = super().training_step(*arguments, **keywords)
+        self._count_tokens(inputs["input_ids"].numel())
+        loss = super().training_step(model, inputs, *arguments, **keywords)
         self.step_loss += float(loss)
         self._refuse(self.state.global_step + 1, self.step_loss)
         return loss
