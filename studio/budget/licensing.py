@@ -93,12 +93,10 @@ def statement_of(base_model: BaseModelFacts, data: Sequence[DataLicense], use: I
     return Statement(parts, warnings, needs_acceptance, _text(parts, warnings, use, _card_license(sources)))
 
 
-def check(base_model: BaseModelFacts, data: Sequence[DataLicense], use: LicenseUse) -> Statement:
-    """The statement; raises InvalidInput at `license.accepted` when it must be accepted and is not."""
-    statement = statement_of(base_model, data, use.intended_use)
+def refuse_unaccepted(statement: Statement, use: LicenseUse) -> None:
+    """Raise InvalidInput at `license.accepted` when the statement must be accepted and is not."""
     if statement.needs_acceptance and not use.accepted:
         raise InvalidInput(ACCEPT, fields={"license.accepted": ACCEPT})
-    return statement
 
 
 def card_license(text: str) -> str | None:
@@ -116,7 +114,8 @@ def _data_source(said: DataLicense) -> _Source:
 def _part(source: _Source, use: IntendedUse) -> Part:
     title = f"{source.kind.capitalize()} {source.name}"
     if source.facts is None:
-        return Part(title, "not said" if source.is_unsaid_upload else source.license, "", (_unknown(source),))
+        name = {"unknown": "not known"}.get(source.license, source.license)
+        return Part(title, "not said" if source.is_unsaid_upload else name, "", (_unknown(source),))
     return Part(title, source.facts.title, source.facts.link, tuple(_sentences(source, source.facts, use)))
 
 
