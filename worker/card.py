@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from studio.budget.licensing import card_license
 from worker.assignment import Assignment
 
 
@@ -69,7 +70,11 @@ def write_card(assignment: Assignment, outcome: Outcome, versions: Mapping[str, 
             "## Limits",
             "",
             "This model was tuned for one task on the rows above. Nothing is known of how it does elsewhere; test it "
-            "on your own held-out rows. The licence of the base model applies to it.",
+            "on your own held-out rows.",
+            "",
+            "## Licences",
+            "",
+            assignment.license_statement or "The licence of the base model applies to it.",
             "",
             "## Versions",
             "",
@@ -81,7 +86,9 @@ def write_card(assignment: Assignment, outcome: Outcome, versions: Mapping[str, 
 
 def _head(assignment: Assignment) -> dict[str, Any]:
     adapter = assignment.spec.method.artifact == "adapter"
-    head: dict[str, Any] = {"pipeline_tag": "text-generation", "library_name": "peft" if adapter else "transformers"}
+    licence = card_license(assignment.license_statement)
+    head: dict[str, Any] = {"license": licence} if licence else {}
+    head |= {"pipeline_tag": "text-generation", "library_name": "peft" if adapter else "transformers"}
     if "/" in assignment.spec.base_model.id:
         head["base_model"] = assignment.spec.base_model.id
         head["base_model_relation"] = "adapter" if adapter else "finetune"
