@@ -9,9 +9,12 @@ from fastapi import Request
 from sqlalchemy.orm import Session
 
 from app.deps import Services
-from app.forms import HUB, HUB_FIELD, FormField, FormState, flat, spec_from_form
+from app.forms import HUB, HUB_FIELD, PARTS, FormField, FormState, flat, spec_from_form
+from app.pages._applying import Redrawn, find_fix, redrawn_parts, values_of
+from app.pages._estimate import bar_of, price_words, summary_of
+from app.pages._hardware import HardwareChoices, hardware_choices
 from app.pages._mix import Slot, mix_of, mix_values, slot_field, slots
-from studio import datasets, runs
+from studio import datasets, runs, spending
 from studio.actors import Actor
 from studio.base_models import BaseModelFacts, get_base_model, list_base_models
 from studio.datasets import Blocker, Dataset, DatasetVersion
@@ -19,8 +22,10 @@ from studio.errors import InvalidInput, NotFound
 from studio.ids import new_id
 from studio.methods import METHODS, MethodBase
 from studio.runs import Plan, RunSpec
+from studio.spending import Quote
 
 DATASET_FIELD = "data.dataset_version_id"
+APPLY_FIELD = "apply"
 # Which dataset the drawn split is of; when another one is chosen, the split follows.
 SPLIT_OF_FIELD = "split_of"
 # What an address may say beside the dataset, such as that of a suggestion.
@@ -46,11 +51,14 @@ class Draft:
     datasets: list[Dataset]
     base_models: list[BaseModelFacts]
     services: Services
+    hardware: HardwareChoices
     errors: Mapping[str, str]
     message: str = ""
     recipe: str | None = None
     split_follows: bool = False
     data_blockers: tuple[Blocker, ...] = ()
+    quote: Quote | None = None
+    applied: Redrawn | None = None
 
     @property
     def state(self) -> FormState:
@@ -158,6 +166,10 @@ class Draft:
             "disk_shortage": self.disk_shortage,
             "method": METHODS.get(self.method_kind),
             "recipes": runs.RECIPES,
+            "quote": self.quote,
+            "bar": bar_of(self.quote),
+            "price": price_words(self.quote),
+            "summary": summary_of(self.quote) or next(iter(blockers.values()), ""),
             "is_fragment": False,
             "key": self.values.get("idempotency_key") or new_id("key"),
         }
@@ -176,7 +188,10 @@ def make_draft(
     recipe: str | None = None,
     split_follows: bool = False,
 ) -> Draft:
-    """A form with these values; a recipe's parts go over them, and so does a newly chosen dataset's split if asked."""
+    """A form with these values; a recipe's parts go over them, and so does a newly chosen dataset's split if asked.
+
+    A fix that the values name in `apply` is looked up in the estimate of the others, and goes over them.
+    """
     found = datasets.list_datasets(session, actor, limit=_DATASETS_SHOWN)
     known = runs.get_recipe(recipe) if recipe else None
     values = {"method.kind": _DEFAULT_METHOD} | dict(values) | (flat(known.parts) if known else {})
@@ -189,16 +204,39 @@ def make_draft(
         datasets=found,
         base_models=list_base_models(services.settings.models_root),
         services=services,
+        hardware=hardware_choices(session, values),
         errors=error.fields if error else {},
         message=error.message if error else "",
         recipe=known.id if known else None,
         split_follows=bool(split),
     )
+    draft = _with_fix(session, actor, _quoted(session, actor, draft))
     spec, version = draft.outcome[0], draft.version
     if spec is None or version is None:
         return draft
     blockers = runs.find_blockers(session, actor, version, spec, services.settings)
     return replace(draft, data_blockers=tuple(blockers))
+
+
+def _quoted(session: Session, actor: Actor, draft: Draft) -> Draft:
+    spec, settings = draft.outcome[0], draft.services.settings
+    make_quote = getattr(spending, "quote", None)
+    if spec is None or make_quote is None:
+        return draft
+    quote = make_quote(session, actor, spec, settings=settings, hardware_id=draft.hardware.chosen or None)
+    return replace(draft, quote=quote)
+
+
+def _with_fix(session: Session, actor: Actor, draft: Draft) -> Draft:
+    """The draft with the fix that was asked for, if it is still on offer."""
+    fix = find_fix(draft.quote, draft.values.get(APPLY_FIELD, ""))
+    if fix is None:
+        return draft
+    changed = values_of(fix, draft.method_kind)
+    fixed = replace(draft, values={**draft.values, **changed}, quote=None)
+    fields = [field for part in PARTS if part != "method" for field in fixed.part(part)]
+    fields += [field for card in fixed.method_cards for field in card.fields]
+    return replace(_quoted(session, actor, fixed), applied=redrawn_parts(fix, changed, fields))
 
 
 def starting_values(session: Session, actor: Actor, request: Request) -> dict[str, str]:

@@ -48,8 +48,8 @@ def launch_run(
     return RedirectResponse(f"/runs/{run.id}", status_code=303)
 
 
-@router.post("/plan")
-def preview_run(
+@router.post("/estimate")
+def estimate_run(
     request: Request, form: FormValues, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> HTMLResponse:
     """What the form comes to: the card alone for htmx, with a newly chosen dataset's split; else the whole form."""

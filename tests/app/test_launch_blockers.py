@@ -40,7 +40,7 @@ def form_of(version: DatasetVersion) -> dict[str, str]:
 
 
 def test_the_plan_names_the_blocker_and_leads_to_its_rows(client: TestClient, blocked: DatasetVersion) -> None:
-    plan = client.post("/runs/plan", data=form_of(blocked), headers={"HX-Request": "true"}).text
+    plan = client.post("/runs/estimate", data=form_of(blocked), headers={"HX-Request": "true"}).text
 
     assert "Broken rows: 3 rows. Drop them." in plan
     assert f'href="/datasets/{blocked.dataset_id}/checks/broken_rows?version=1"' in plan

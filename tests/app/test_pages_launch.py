@@ -83,17 +83,17 @@ def test_without_a_dataset_the_form_says_so(client: TestClient) -> None:
 def test_the_preview_counts_rows_and_steps(client: TestClient, form: dict[str, str]) -> None:
     form |= {"hyperparameters.batch_size": "2", "hyperparameters.gradient_accumulation_steps": "8"}
 
-    card = client.post("/runs/plan", data=form, headers=HTMX).text
+    card = client.post("/runs/estimate", data=form, headers=HTMX).text
 
     # 40 rows: 4 validate, 4 test, 32 train; 32 / 16 = 2 steps a pass, 3 passes.
-    assert card.lstrip().startswith('<aside id="plan"')
+    assert card.lstrip().startswith('<div id="plan"')
     assert "2 x 8 = 16" in card
     assert re.search(r"<dt>Train rows</dt><dd>32</dd>", card)
     assert re.search(r"<dt>Steps</dt><dd>6 ", card)
 
 
 def test_the_preview_works_without_htmx(client: TestClient, form: dict[str, str]) -> None:
-    page = client.post("/runs/plan", data=form | {"name": "Typed"}).text
+    page = client.post("/runs/estimate", data=form | {"name": "Typed"}).text
 
     assert 'id="launch-form"' in page
     assert 'value="Typed"' in page
@@ -104,7 +104,7 @@ def test_the_preview_works_without_htmx(client: TestClient, form: dict[str, str]
 def test_recipes_fill_the_form_and_keep_the_dataset(
     client: TestClient, form: dict[str, str], recipe: runs.Recipe
 ) -> None:
-    page = client.post(f"/runs/plan?recipe={recipe.id}", data=form).text
+    page = client.post(f"/runs/estimate?recipe={recipe.id}", data=form).text
 
     kind = recipe.parts["method"]["kind"]
     assert re.search(rf'name="method.kind" value="{kind}" checked', page)
@@ -151,14 +151,14 @@ def test_the_split_follows_the_dataset_that_is_chosen(
         other = next(found for found in datasets.list_datasets(session, LOCAL_ACTOR) if found.name == "Other").latest.id
     shown = form | {"split_of": form["data.dataset_version_id"], "data.split.seed": "17", "name": "Typed"}
 
-    same = client.post("/runs/plan", data=shown, headers=HTMX).text
-    moved = client.post("/runs/plan", data=shown | {"data.dataset_version_id": other}, headers=HTMX).text
+    same = client.post("/runs/estimate", data=shown, headers=HTMX).text
+    moved = client.post("/runs/estimate", data=shown | {"data.dataset_version_id": other}, headers=HTMX).text
     kept = client.post(
-        "/runs/plan", data=shown | {"data.dataset_version_id": other, "split_of": other}, headers=HTMX
+        "/runs/estimate", data=shown | {"data.dataset_version_id": other, "split_of": other}, headers=HTMX
     ).text
-    page = client.post("/runs/plan", data=shown | {"data.dataset_version_id": other}).text
+    page = client.post("/runs/estimate", data=shown | {"data.dataset_version_id": other}).text
 
-    assert "hx-partial" not in same + kept + page
+    assert 'hx-target="#split-fields"' not in same + kept + page
     assert '<hx-partial hx-target="#split-fields"' in moved
     assert re.search(r"<dt>Train rows</dt><dd>50</dd>", moved)
     for text in (moved, page):
@@ -184,13 +184,13 @@ def test_a_disk_that_is_clearly_too_small_is_told_before_the_launch(
 ) -> None:
     form |= {"base_model.id": "Qwen/Qwen3-0.6B", "method.kind": "full"}
     monkeypatch.setattr("studio.runs.disk.free_bytes", lambda folder: 10**15)
-    assert "of disk" not in client.post("/runs/plan", data=form, headers=HTMX).text
+    assert "of disk" not in client.post("/runs/estimate", data=form, headers=HTMX).text
     monkeypatch.setattr("studio.runs.disk.free_bytes", lambda folder: 3_000_000_000)
 
-    card = client.post("/runs/plan", data=form, headers=HTMX).text
+    card = client.post("/runs/estimate", data=form, headers=HTMX).text
 
     assert "of disk for checkpoints and its result, and the data folder has 3.0 GB. Free some space first." in card
-    assert "of disk" not in client.post("/runs/plan", data=form | {"method.kind": "lora"}, headers=HTMX).text
+    assert "of disk" not in client.post("/runs/estimate", data=form | {"method.kind": "lora"}, headers=HTMX).text
 
 
 def test_another_dataset_is_mixed_in_and_shown_again(
@@ -198,7 +198,7 @@ def test_another_dataset_is_mixed_in_and_shown_again(
 ) -> None:
     form |= {"mix.0.version": version.id, "mix.0.weight": "0.5"}
 
-    plan = client.post("/runs/plan", data=form, headers=HTMX)
+    plan = client.post("/runs/estimate", data=form, headers=HTMX)
     launched = client.post("/runs", data=form, follow_redirects=False)
 
     run_id = launched.headers["location"].rpartition("/")[2]

@@ -92,7 +92,7 @@ def launch(page: Page) -> None:
     }.items():
         page.get_by_label(name, exact=True).fill(value)
     expect(page.locator("#plan")).to_contain_text("2 x 1 = 2")
-    page.locator("#plan").get_by_role("button", name="Launch run").click()
+    page.locator("#plan").get_by_role("button", name="Launch").click()
     expect(page.locator("#run-status")).to_be_visible()
 
 

@@ -97,7 +97,7 @@ def train(page: Page) -> None:
     page.get_by_label("Stop after steps", exact=True).fill("2")
     page.get_by_label("Validation rows", exact=True).fill("2")
     page.get_by_label("Sample answers", exact=True).fill("0")
-    page.locator("#plan").get_by_role("button", name="Launch run").click()
+    page.locator("#plan").get_by_role("button", name="Launch").click()
     expect(page.locator("#run-status")).to_be_visible()
 
 

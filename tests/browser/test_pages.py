@@ -186,7 +186,7 @@ def test_a_refused_form_puts_the_focus_on_the_first_wrong_field(
     page.goto(f"{live.url}/runs/new?dataset={ids['dataset']}")
     page.get_by_label("Epochs").fill("0")
 
-    page.locator("#launch-form").get_by_role("button", name="Launch run").click()
+    page.locator("#plan").get_by_role("button", name="Launch").click()
 
     expect(page.get_by_label("Epochs")).to_be_focused()
     expect(page.get_by_label("Epochs")).to_have_value("0")
