@@ -22,8 +22,7 @@ class Housekeeper:
     def __init__(self, services: Services, *, round_seconds: float = ROUND_SECONDS) -> None:
         self._services = services
         self._round_seconds = round_seconds
-        data_dir = services.settings.data_dir
-        self._housekeeping = Housekeeping(services.session_factory, services.queue, services.wire, data_dir)
+        self._housekeeping = Housekeeping(services.session_factory, services.queue, services.wire, services.settings)
         self._stopping = threading.Event()
         self._ticked_at = time.monotonic()
         self._threads: list[threading.Thread] = []

@@ -1,19 +1,19 @@
 """What keeps the queue moving, whoever does it: the website and every worker make the same rounds.
 
-Runs of dead workers are taken back, hints are sent again, rows of long gone workers are removed. Two that do it at
-once do not disturb each other: every change is a compare-and-set.
+Runs of dead workers are taken back, hints are sent again, ladders climb on, rows of long gone workers are removed. Two
+that do it at once do not disturb each other: every change is a compare-and-set.
 """
 
 import logging
 import time
-from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from studio import chores, runs
+from studio import chores, ladders, runs
 from studio.db import DATABASE_AWAY, SessionFactory, transaction
 from studio.presence import dead_owners
 from studio.queue import GPU_QUEUE, Queue, canary_queue
+from studio.settings import Settings
 from studio.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -31,25 +31,26 @@ class Housekeeping:
         session_factory: SessionFactory,
         queue: Queue,
         wire: Wire,
-        data_dir: Path,
+        settings: Settings,
         *,
         grace_seconds: float = runs.LEASE_SECONDS,
     ) -> None:
         self._session_factory = session_factory
         self._queue = queue
         self._wire = wire
-        self._data_dir = data_dir
+        self._settings = settings
         self._grace = runs.ReapGrace(time.monotonic(), grace_seconds)
         self.is_database_away = False
 
     def make_round(self) -> bool:
         """One round; whether runs may be ready now. A database that is away is waited for until the next one."""
         try:
-            with dead_owners(self._data_dir) as dead, transaction(self._session_factory) as session:
+            with dead_owners(self._settings.data_dir) as dead, transaction(self._session_factory) as session:
                 touched = self._take_back(session, dead)
                 due = runs.take_due(session)
                 left = chores.reap(session, dead_owners=dead)
                 waiting = chores.take_due(session)
+            ladders.climb(self._session_factory, queue=self._queue, settings=self._settings)
         except DATABASE_AWAY as error:
             log.warning("No round was made: the database does not answer (%s).", type(error).__name__)
             self._grace.begin(time.monotonic())

@@ -43,7 +43,7 @@ def work(bench: Bench) -> int:
     celery = serving.make_consumer(bench.settings.redis_url, bench.stopping)
     slot = ChoreSlot(bench, DOERS)
     add_chore_task(celery, slot.drain)
-    housekeeping = Housekeeping(bench.session_factory, bench.queue, bench.wire, bench.settings.data_dir)
+    housekeeping = Housekeeping(bench.session_factory, bench.queue, bench.wire, bench.settings)
     with present(bench.settings.data_dir, bench.owner):
         look = threading.Event()
         threads = [

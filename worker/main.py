@@ -89,7 +89,7 @@ def work(bench: Bench) -> int:
     slot = Slot(bench)
     add_task(celery, slot)
     settings = bench.settings
-    housekeeping = Housekeeping(bench.session_factory, bench.queue, bench.wire, settings.data_dir)
+    housekeeping = Housekeeping(bench.session_factory, bench.queue, bench.wire, settings)
     with present(settings.data_dir, bench.owner):
         rounds = Rounds(bench, slot, housekeeping, Canary(celery, bench.wire, bench.owner, canary.SING_SECONDS))
         threading.Thread(target=_warm_up, args=(bench,), name="warm-up", daemon=True).start()

@@ -28,8 +28,7 @@ SIGN = Sign(owner="w1", host="here", version="1", gpu=None, device="CPU")
 
 def housekeeping(services: Services, **changes: float) -> Housekeeping:
     """The rounds of one website on these services."""
-    data_dir = services.settings.data_dir
-    return Housekeeping(services.session_factory, services.queue, services.wire, data_dir, **changes)
+    return Housekeeping(services.session_factory, services.queue, services.wire, services.settings, **changes)
 
 
 def claim(services: Services, owner: str) -> None:
@@ -116,9 +115,8 @@ def test_nothing_breaks_while_redis_is_down(services: Services, make_run: MakeRu
     claim(services, "w1")
     leave_a_dead_lock(services, "w1")
     url = f"unix://{tmp_path}/nobody.sock"
-    data_dir = services.settings.data_dir
 
-    assert Housekeeping(services.session_factory, CeleryQueue(url), Wire(url), data_dir).make_round()
+    assert Housekeeping(services.session_factory, CeleryQueue(url), Wire(url), services.settings).make_round()
 
     assert read(services, run).status == "queued"
 
@@ -190,15 +188,15 @@ def test_a_round_that_fails_forgets_no_dead_worker(tmp_path: Path) -> None:
 def test_celery_is_not_imported_until_something_is_due(tmp_path: Path) -> None:
     script = """
 import sys
-from pathlib import Path
 from studio.db import make_engine, make_session_factory
 from studio.housekeeping import Housekeeping
 from studio.queue import CeleryQueue
+from studio.settings import Settings
 from studio.tables import metadata
 from studio.wire import Wire
 engine = make_engine("sqlite:///studio.sqlite")
 metadata.create_all(engine)
-Housekeeping(make_session_factory(engine), CeleryQueue("unix:///no"), Wire("unix:///no"), Path(".")).make_round()
+Housekeeping(make_session_factory(engine), CeleryQueue("unix:///no"), Wire("unix:///no"), Settings(data_dir=".")).make_round()
 print([name for name in ("celery", "kombu", "torch") if name in sys.modules])
 """
     told = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)

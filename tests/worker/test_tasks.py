@@ -47,9 +47,7 @@ def test_rounds_find_silent_runs_without_a_hint(bench: Bench, make_run: MakeRun)
     with transaction(bench.session_factory) as session:
         runs.claim_next(session, "a worker that died")
         session.get_one(Run, run.id).lease_until = 1.0
-    housekeeping = Housekeeping(
-        bench.session_factory, bench.queue, bench.wire, bench.settings.data_dir, grace_seconds=0
-    )
+    housekeeping = Housekeeping(bench.session_factory, bench.queue, bench.wire, bench.settings, grace_seconds=0)
     rounds = Rounds(bench, Slot(bench), housekeeping)
 
     bench.settings.data_dir.mkdir(exist_ok=True)
