@@ -13,7 +13,7 @@ from math import isfinite
 _SIGMA_OF_QUARTILES = 0.7413
 # The standard error of a median of n values is about this times their standard deviation, over the root of n.
 _ERROR_OF_MEDIAN = 1.2533
-_FEWEST, _MOST = 5, 50
+_FEWEST, _MOST = 8, 50
 _WINDOWS_PER_RUN = 20
 # More values than this make a level no truer and each look dearer.
 _LEVEL_VALUES = 200
@@ -41,11 +41,16 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """Validation losses that rose for good: since which step, from which level to which."""
+    """Validation losses that rose for good: since which step, from which loss to which.
+
+    `before` and `now` are training losses: around the best validation, and at the end.
+    """
 
     since: int
     best: float
     last: float
+    before: Level | None
+    now: Level | None
 
 
 @dataclass(slots=True)
@@ -123,9 +128,16 @@ class Heard:
         # Two evaluations may be chance, unless the rise is plain.
         share, least = (0.03, 0.02) if after > 2 else (0.08, 0.05)
         noise = _reversals(values, max(0, best - 4), best)
-        if to - from_ < max(share * abs(from_), least, 2.5 * noise):
+        if to - from_ < max(share * abs(from_), least, 3.5 * noise):
             return None
-        return Rise(since=steps[best], best=values[best], last=values[-1])
+        return self._rise(best)
+
+    def _rise(self, best: int) -> Rise:
+        steps, values = self.validation.steps, self.validation.values
+        since, span = steps[best], max(steps[-1] - steps[-2], self.window)
+        span = min(span, (steps[-1] - since) // 2)
+        before = self.losses.between(max(0, since - span // 2), max(since + span // 2, span))
+        return Rise(since, values[best], values[-1], before, self.losses.between(steps[-1] - span, steps[-1]))
 
 
 def level(values: Sequence[float]) -> Level:

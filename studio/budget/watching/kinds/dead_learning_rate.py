@@ -5,7 +5,7 @@ from studio.budget.watching.heard import Heard
 
 # A cosine is below a thousandth of its peak in the last fiftieth of a run.
 _NOTHING = 1e-3
-_SHARE_AT_NOTHING = 0.1
+_SHARE_AT_NOTHING, _FEWEST_AT_NOTHING = 0.1, 10
 # The same rows are validated each time, so that a loss which moves by less than this says that no weight moves.
 _STILL = 0.002
 _SHARE_OF_RUN = 0.15
@@ -33,7 +33,7 @@ class DeadLearningRate(Alerting):
         if rates.values[-1] > _NOTHING * self.course.learning_rate:
             return None
         since = self._since(heard)
-        if rates.steps[-1] - since < _SHARE_AT_NOTHING * heard.steps:
+        if rates.steps[-1] - since < max(_SHARE_AT_NOTHING * heard.steps, _FEWEST_AT_NOTHING):
             return None
         return {"rate": rates.values[-1], "since": since, "usual": self.course.usual_rate}
 

@@ -1,11 +1,11 @@
 """The training loss explodes; one that is no number ends the run without any alert."""
 
 from studio.budget.watching.base import Alerting, Facts
-from studio.budget.watching.heard import Heard, middle
+from studio.budget.watching.heard import Heard, level, middle
 
 # Learning by heart falls at the start of an epoch and climbs by a fifth within it; this is no such thing.
 _SHARE, _LEAST = 0.35, 0.4
-_SIGMAS = 3
+_SIGMAS = 3.5
 
 
 class Divergence(Alerting):
@@ -29,9 +29,10 @@ class Divergence(Alerting):
         # The newest loss alone settles almost every look.
         if losses.values[-1] < best + _LEAST:
             return None
-        sigma = middle([one.sigma for one in levels]) if levels else 0.0
+        sigma = middle([one.sigma for one in levels] or [level(losses.values[-window:]).sigma])
         now = losses.last(window)
-        if now is None or now.low < best + max(_SHARE * best, _LEAST, _SIGMAS * sigma):
+        far = max(_SHARE * best, _LEAST)
+        if now is None or now.middle < best + far or now.low < best + max(far / 2, _SIGMAS * sigma):
             return None
         return {"from": best, "to": now.middle, "since": losses.steps[-window]}
 

@@ -11,6 +11,8 @@ _SPIKES, _AMONG = 3, 200
 _TIMES = log(6.0)
 _SIGMAS = 5
 _RECENT, _FIRST = 50, 20
+# High norms so near to each other are one spike.
+_APART = 10
 
 
 class GradientSpikes(Alerting):
@@ -28,7 +30,7 @@ class GradientSpikes(Alerting):
         super().__init__(course)
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._first: Level | None = None
-        self._is_high = False
+        self._high_at = -_APART
         self._spikes: deque[tuple[int, int, float]] = deque(maxlen=_SPIKES)
 
     def look(self, heard: Heard) -> dict[str, float] | None:
@@ -36,16 +38,17 @@ class GradientSpikes(Alerting):
         norm, place = heard.gradients.values[-1:], len(heard.gradients.values)
         if not norm or norm[0] <= 0 or heard.step <= self.course.warmup_steps:
             return None
-        was_high, self._is_high = self._is_high, False
+        is_new = False
         if len(self._recent) >= _FIRST:
             usual = level(self._recent)
             self._first = self._first or usual
-            base = max(usual.middle, self._first.middle)
-            self._is_high = log(norm[0]) - base > max(_TIMES, _SIGMAS * max(usual.sigma, self._first.sigma))
-            if self._is_high and not was_high:
-                self._spikes.append((place, heard.step, exp(log(norm[0]) - base)))
+            times = log(norm[0]) - max(usual.middle, self._first.middle)
+            if times > max(_TIMES, _SIGMAS * max(usual.sigma, self._first.sigma)):
+                is_new, self._high_at = place - self._high_at > _APART, place
+                if is_new:
+                    self._spikes.append((place, heard.step, exp(times)))
         self._recent.append(log(norm[0]))
-        return self._facts() if self._is_high and not was_high else None
+        return self._facts() if is_new else None
 
     def _facts(self) -> dict[str, float] | None:
         spikes = list(self._spikes)

@@ -31,15 +31,10 @@ class NotLearning(Alerting):
 
     def _both_rise(self, heard: Heard) -> dict[str, float] | None:
         rise = heard.risen()
-        if rise is None:
+        if rise is None or rise.before is None or rise.now is None:
             return None
-        since = (rise.since + heard.step) // 2
-        before = heard.losses.between(rise.since - (heard.step - since), max(rise.since, heard.window))
-        now = heard.losses.between(since, heard.step)
-        if before is None or now is None:
-            return None
-        least = max(0.05 * before.middle, 0.05, 2 * (before.error + now.error))
-        if now.middle - before.middle < least:
+        before, now = rise.before, rise.now
+        if now.middle - before.middle < max(0.05 * before.middle, 0.05, 2 * (before.error + now.error)):
             return None
         return {"rises": 1.0, "since": rise.since, "first": rise.best, "last": rise.last}
 

@@ -13,17 +13,13 @@ class Overfitting(Alerting):
     silenced_by = ("divergence",)
 
     def look(self, heard: Heard) -> dict[str, float] | None:
-        """Compare the training loss before the best validation with that since the last but one."""
+        """Compare the training loss around the best validation with that of now."""
         rise = heard.risen()
-        if rise is None:
+        if rise is None or rise.now is None:
             return None
-        since = (rise.since + heard.step) // 2
-        before = heard.losses.between(rise.since - (heard.step - since), rise.since)
-        now = heard.losses.between(since, heard.step)
-        if now is None:
-            return None
-        # Where the best came too early to have a level before it, half the validation loss is proof enough.
+        before, now = rise.before, rise.now
         falls = before is not None and now.middle < before.middle - max(before.error + now.error, 0.02 * before.middle)
+        # What is far below the validation loss has fallen already.
         if not falls and now.middle > 0.5 * rise.last:
             return None
         return {"best_step": rise.since, "best": rise.best, "validation": rise.last, "training": now.middle}
