@@ -196,7 +196,8 @@ from studio.tables import metadata
 from studio.wire import Wire
 engine = make_engine("sqlite:///studio.sqlite")
 metadata.create_all(engine)
-Housekeeping(make_session_factory(engine), CeleryQueue("unix:///no"), Wire("unix:///no"), Settings(data_dir=".")).make_round()
+sessions, settings = make_session_factory(engine), Settings(data_dir=".")
+Housekeeping(sessions, CeleryQueue("unix:///no"), Wire("unix:///no"), settings).make_round()
 print([name for name in ("celery", "kombu", "torch") if name in sys.modules])
 """
     told = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
