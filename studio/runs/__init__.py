@@ -1,6 +1,7 @@
 """Runs: their spec, their life and what they measured."""
 
 from studio.runs.actions import Action, allowed_actions, cancel, pause, resume
+from studio.runs.alerts import read_alerts
 from studio.runs.continuing import continued_ids, keep, retry, run_again
 from studio.runs.disk import disk_shortage, needed_bytes
 from studio.runs.events import Event, event_line, parse_event
@@ -61,7 +62,7 @@ from studio.runs.retention import expire_checkpoints, prune_checkpoints
 from studio.runs.series import MAX_POINTS, SeriesPoint, read_series, series_names
 from studio.runs.spec import MixPart, RunSpec, errors_by_field, spec_from_yaml, validate_spec
 from studio.runs.status import ACTIVE, TERMINAL
-from studio.runs.suggestions import Suggestion, suggestions_for
+from studio.runs.suggestions import Suggestion, suggestions_for, suggestions_for_alert
 from studio.runs.traces import Alert, Measurement, Stint
 from studio.runs.workers import DEAD_ONLY, Sign, forget_workers, hardware_of_workers, living_workers, renew_worker
 
@@ -146,6 +147,7 @@ __all__ = [
     "prune_checkpoints",
     "publish_folder",
     "queue_position",
+    "read_alerts",
     "read_answers",
     "read_desire",
     "read_events",
@@ -165,6 +167,7 @@ __all__ = [
     "series_names",
     "spec_from_yaml",
     "suggestions_for",
+    "suggestions_for_alert",
     "take_due",
     "validate_spec",
     "verify_folder",

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from studio.db import utc_now
 from studio.errors import Conflict
+from studio.runs.alerts import forget_alerts
 from studio.runs.blocks import open_blocks
 from studio.runs.holding import begin_stint, close_lapsed_stint, extend_stint
 from studio.runs.models import Checkpoint, Point, Run, RunEvent, SampleAnswer
@@ -142,6 +143,7 @@ def go_back_to(
         **forgotten,
     )
     open_blocks(session, lease.run_id, step - 1)
+    forget_alerts(session, lease.run_id, checkpoint)
     for table in (Point, SampleAnswer):
         mine = (table.run_id == lease.run_id, table.superseded.is_(False))
         # A later attempt may have made up for the evaluation of the checkpoint's own step, and not saved it.

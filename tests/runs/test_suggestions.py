@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.methods import METHODS
-from studio.runs import RunSpec, suggestions_for
+from studio.runs import RunSpec, suggestions_for, suggestions_for_alert
 from studio.runs.suggestions import calmer_settings, find_suggestion, smaller_settings
 
 _DATA = {"dataset_version_id": "dsv_" + "0" * 26, "sha256": "0" * 64}
@@ -132,3 +132,51 @@ def test_each_failure_of_memory_or_of_the_loss_has_suggestions() -> None:
     assert len(suggestions_for(spec, "oom_gpu")) >= 3
     assert [one.key for one in suggestions_for(spec, "oom_host")] == ["4-bit", "batch", "length"]
     assert suggestions_for(spec, "non_finite")[0].label == "half the learning rate (0.0001)"
+
+
+def test_each_alert_has_settings_against_its_cause() -> None:
+    spec = spec_of(epochs=3, learning_rate=2e-4)
+    labels = {
+        (kind, *facts): [one.label for one in suggestions_for_alert(spec, kind, facts)]
+        for kind, facts in [
+            ("overfitting", {}),
+            ("not_learning", {"rises": 1.0}),
+            ("divergence", {}),
+            ("gradient_spikes", {}),
+            ("zero_loss", {"by_heart": 1.0}),
+            ("zero_loss", {}),
+            ("over_budget", {}),
+        ]
+    }
+
+    assert labels == {
+        ("overfitting",): ["half the learning rate (0.0001)", "dropout 0.1", "1.5 epochs"],
+        ("not_learning", "rises"): ["a quarter of the learning rate (5e-05)", "gradients clipped at 0.3"],
+        ("divergence",): ["a quarter of the learning rate (5e-05)", "gradients clipped at 0.3"],
+        ("gradient_spikes",): ["gradients clipped at 0.3", "32 rows a step", "half the learning rate (0.0001)"],
+        ("zero_loss", "by_heart"): ["half the learning rate (0.0001)", "dropout 0.1", "1.5 epochs"],
+        ("zero_loss",): [],
+        ("over_budget",): [],
+    }
+
+
+def test_a_rate_that_moves_nothing_is_raised_to_the_usual_one_of_the_method() -> None:
+    (usual,) = suggestions_for_alert(spec_of(learning_rate=1e-8), "dead_learning_rate", {})
+    (above,) = suggestions_for_alert(spec_of(), "not_learning", {"rises": 0.0})
+
+    assert (usual.label, usual.spec.learning_rate) == ("a learning rate of 0.0002", 2e-4)
+    assert (above.label, above.why) == ("a learning rate of 0.0006", "Longer steps get off a plateau, if it is one.")
+
+
+def test_full_training_that_overfits_is_offered_weight_decay() -> None:
+    found = suggestions_for_alert(spec_of(method={"kind": "full"}, max_steps=9), "overfitting", {})
+
+    assert [one.key for one in found] == ["learning-rate", "weight-decay", "epochs"]
+    assert found[2].spec.hyperparameters.max_steps == 4
+
+
+@given(specs, st.sampled_from(["overfitting", "not_learning", "divergence", "gradient_spikes", "dead_learning_rate"]))
+def test_every_suggestion_of_an_alert_is_a_valid_other_spec_and_found_by_its_key(spec: RunSpec, kind: str) -> None:
+    for one in suggestions_for_alert(spec, kind, {}):
+        assert RunSpec.model_validate(one.spec.model_dump(mode="json")) == one.spec != spec
+        assert find_suggestion(spec, one.key) == one
