@@ -8,9 +8,11 @@ from studio.runs import Plan
 from studio.runs.folders import CHECKPOINTS
 from worker.assignment import Assignment
 from worker.callbacks import Reporter
+from worker.capped import deadline_of
 from worker.checkpoint import Checkpoints
 from worker.evaluate import answer_samples, validate, validation_batches
 from worker.event_log import EventLog
+from worker.guard import Guard
 from worker.hardware import Hardware, Threads, peak_memory_bytes
 from worker.leaving import Orders
 from worker.model import Loaded, Weights
@@ -50,9 +52,10 @@ class Attempt:
         """The resolved config."""
         return resolved(self.assignment, self.plan, self.hardware, self.loaded, rows, self.max_length)
 
-    def measured(self) -> dict[str, Any]:
+    def measured(self, rows: RunRows) -> dict[str, Any]:
         """What the attempt took, for the estimates of later runs: seconds by phase, its pace, the most memory."""
         return {
+            "rows": rows.measures(),
             "seconds": self.events.seconds_by_phase(),
             "pace": self.pace.facts(),
             "peak_memory_bytes": peak_memory_bytes(self.hardware),
@@ -71,13 +74,15 @@ def assemble(attempt: Attempt, rows: RunRows, saved: Saved | None) -> tuple[Answ
     state = saved.state if saved else None
     step = state.step if state else 0
     report = state.report.model_copy(deep=True) if state else Report()
-    saver = build_saver(attempt, rows, step)
-    reporter = build_reporter(attempt, rows, report, saver)
+    deadline = deadline_of(attempt.assignment, attempt.loaded.model, attempt.hardware)
+    guard = Guard(attempt.assignment, attempt.plan, report, attempt.orders, attempt.events, deadline)
+    saver = build_saver(attempt, rows, step, guard)
+    reporter = build_reporter(attempt, rows, report, saver, guard)
     beginning = Beginning(
         saver,
         saved,
         attempt.events,
-        attempt.plan.steps,
+        guard,
         describe=functools.partial(attempt.describe, rows),
         preflight=functools.partial(try_longest_batch, attempt, rows, saver),
     )
@@ -102,8 +107,13 @@ def assemble(attempt: Attempt, rows: RunRows, saved: Saved | None) -> tuple[Answ
     return trainer, reporter, saver
 
 
-def build_reporter(attempt: Attempt, rows: RunRows, report: Report, saver: Saver) -> Reporter:
+def build_reporter(attempt: Attempt, rows: RunRows, report: Report, saver: Saver, guard: Guard) -> Reporter:
     """The reporter, with the evaluation of the model that the saver's trainer holds by then."""
+
+    def _pause() -> None:
+        attempt.pause()
+        guard.check()
+
     spec, tokenizer = attempt.assignment.spec, attempt.loaded.tokenizer
     batches = validation_batches(rows.validation, tokenizer.pad_token_id, spec.hyperparameters.batch_size)
     attempt.pace.evaluating = lambda: report.evaluating_seconds
@@ -112,10 +122,10 @@ def build_reporter(attempt: Attempt, rows: RunRows, report: Report, saver: Saver
         attempt.plan,
         attempt.checkpoints,
         report,
-        attempt.orders,
+        guard,
         peak_memory=functools.partial(peak_memory_bytes, attempt.hardware),
         validate=attempt.pace.timed(
-            "validation", lambda: validate(saver.trainer.model, batches, saver.trainer.losses, attempt.pause)
+            "validation", lambda: validate(saver.trainer.model, batches, saver.trainer.losses, _pause)
         ),
         answer=attempt.pace.timed(
             "answers",
@@ -125,18 +135,18 @@ def build_reporter(attempt: Attempt, rows: RunRows, report: Report, saver: Saver
                 rows.samples,
                 spec.evaluation.sample_tokens,
                 together=not attempt.loaded.virtual_tokens,
-                between=attempt.pause,
+                between=_pause,
             ),
         ),
         first_loss=lambda: saver.trainer.step_loss,
     )
 
 
-def build_saver(attempt: Attempt, rows: RunRows, step: int) -> Saver:
+def build_saver(attempt: Attempt, rows: RunRows, step: int, guard: Guard) -> Saver:
     """The saver of this attempt."""
     return Saver(
         attempt.assignment,
-        attempt.plan,
+        guard,
         attempt.events,
         attempt.checkpoints,
         attempt.orders,

@@ -46,8 +46,23 @@ class RunRows:
 
     def longest(self, count: int) -> list[dict[str, list[int]]]:
         """The longest rows to train on."""
-        lengths = pc.list_value_length(self.train.data.column("input_ids")).to_numpy()
-        return [self.train[int(position)] for position in np.argsort(-lengths, kind="stable")[:count]]
+        return [self.train[int(position)] for position in np.argsort(-self._lengths, kind="stable")[:count]]
+
+    def measures(self) -> dict[str, float]:
+        """What an estimate must know of the rows to train on: how long they are, and which share is learned."""
+        lengths = self._lengths
+        tokens = int(lengths.sum())
+        return {
+            "mean_tokens": tokens / len(lengths),
+            "longest_tokens": int(lengths.max()),
+            "learned_share": self.facts["trained_tokens"] / tokens,
+        }
+
+    @property
+    def _lengths(self) -> np.ndarray:
+        """Tokens of each row to train on, (N,)."""
+        lengths: np.ndarray = pc.list_value_length(self.train.data.column("input_ids")).to_numpy()
+        return lengths
 
 
 def open_rows(run_folder: Path, prepare: Callable[[], Prepared], expected: DataReference | None) -> RunRows:

@@ -25,13 +25,14 @@ from worker.event_log import EventLog
 from worker.export import export
 from worker.failures import failure
 from worker.gpu_lock import GpuBusy, hold_gpu
+from worker.guard import NothingTrained
 from worker.hardware import Threads, choose_hardware
 from worker.leaving import Leave, Orders
 from worker.model import Loaded, copy_start, load_model
 from worker.prepared import open_rows
 from worker.resolved import notes
 from worker.resume import Saved, tell_resumed
-from worker.signals import EXIT_GPU_BUSY, EXIT_SAVED
+from worker.signals import EXIT_AT_CAP, EXIT_GPU_BUSY, EXIT_SAVED
 from worker.state import State
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ def main(folder: Path) -> int:
         except GpuBusy as error:
             log.warning(error.message)
             return EXIT_GPU_BUSY
+        except NothingTrained:
+            return EXIT_AT_CAP
         except Exception as error:  # the trainer's edge: everything becomes one sentence, the rest is in the log
             traceback.print_exc()
             events.emit(failure(error, events.phase))
@@ -109,7 +112,7 @@ def train(assignment: Assignment, folder: Path, events: EventLog, orders: Orders
     if report.best and report.best.step != step:
         attempt.checkpoints.load_best(attempt.loaded.model)
     exported = export(attempt, rows.reference, report, step, folder)
-    events.emit(Resolved(config=attempt.describe(rows) | attempt.measured()))
+    events.emit(Resolved(config=attempt.describe(rows) | attempt.measured(rows)))
     events.emit(exported)
     return Trained(attempt.loaded, exported)
 

@@ -35,4 +35,6 @@ def test_the_last_words_of_a_trainer_tell_what_each_part_took(assign: Assign, tm
     parts = pace["seconds_each"]
     counted = 3 * pace["mean_step_seconds"] + pace["first_step_seconds"] + parts["checkpoint"]
     assert 0 < counted <= told["seconds"]["training"]
+    assert told["rows"]["mean_tokens"] == told["rows"]["longest_tokens"] == pace["padded_tokens_per_step"] / 4
+    assert 0 < told["rows"]["learned_share"] < 1
     assert told["peak_memory_bytes"] > 0 and told["threads_used"] == 1
