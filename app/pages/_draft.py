@@ -13,10 +13,12 @@ from app.forms import HUB, HUB_FIELD, PARTS, FormField, FormState, flat, spec_fr
 from app.pages._applying import Redrawn, find_fix, redrawn_parts, values_of
 from app.pages._estimate import bar_of, price_words, summary_of
 from app.pages._hardware import HardwareChoices, hardware_choices
+from app.pages._license import ACCEPTED_KEY_FIELD, LicensePart, license_part
 from app.pages._mix import Slot, mix_of, mix_values, slot_field, slots
 from studio import datasets, runs, spending
 from studio.actors import Actor
 from studio.base_models import BaseModelFacts, get_base_model, list_base_models
+from studio.budget.licensing import DISCLAIMER
 from studio.datasets import Blocker, Dataset, DatasetVersion
 from studio.errors import InvalidInput, NotFound
 from studio.ids import new_id
@@ -59,6 +61,7 @@ class Draft:
     data_blockers: tuple[Blocker, ...] = ()
     quote: Quote | None = None
     applied: Redrawn | None = None
+    license: LicensePart | None = None
 
     @property
     def state(self) -> FormState:
@@ -106,6 +109,12 @@ class Draft:
     def version(self) -> DatasetVersion | None:
         """The chosen version, if it is one of the list."""
         return self._find_version(self.values.get(DATASET_FIELD, ""))
+
+    @property
+    def license_follows(self) -> bool:
+        """Whether the licences ask something else than the form shows."""
+        statement = self.license.statement if self.license else None
+        return (statement.key if statement else "") != self.values.get(ACCEPTED_KEY_FIELD, "")
 
     @property
     def mix_slots(self) -> list[Slot]:
@@ -166,6 +175,7 @@ class Draft:
             "disk_shortage": self.disk_shortage,
             "method": METHODS.get(self.method_kind),
             "recipes": runs.RECIPES,
+            "disclaimer": DISCLAIMER,
             "quote": self.quote,
             "bar": bar_of(self.quote),
             "price": price_words(self.quote),
@@ -211,11 +221,10 @@ def make_draft(
         split_follows=bool(split),
     )
     draft = _with_fix(session, actor, _quoted(session, actor, draft))
-    spec, version = draft.outcome[0], draft.version
-    if spec is None or version is None:
-        return draft
-    blockers = runs.find_blockers(session, actor, version, spec, services.settings)
-    return replace(draft, data_blockers=tuple(blockers))
+    spec, version, root = draft.outcome[0], draft.version, services.settings.models_root
+    blockers = runs.find_blockers(session, actor, version, spec, services.settings) if spec and version else []
+    licenses = license_part(session, actor, spec, draft.values, draft.errors, models_root=root)
+    return replace(draft, data_blockers=tuple(blockers), license=licenses)
 
 
 def _quoted(session: Session, actor: Actor, draft: Draft) -> Draft:

@@ -6,6 +6,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from app.deps import CurrentActor, CurrentServices, CurrentSession
 from app.forms import flat
 from app.pages._draft import checked_spec, make_draft, starting_values
+from app.pages._license import as_accepted
 from app.pages._values import FormValues
 from app.render import is_fragment_request, render
 from studio import runs
@@ -31,11 +32,12 @@ def launch_run(
     request: Request, form: FormValues, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> Response:
     """Launch, or show the form again with a sentence at each field."""
+    root = services.settings.models_root
     try:
         run = runs.launch(
             session,
             actor,
-            checked_spec(session, actor, form),
+            as_accepted(session, actor, checked_spec(session, actor, form), form, models_root=root),
             queue=services.queue,
             settings=services.settings,
             name=form.get("name", ""),
