@@ -1,6 +1,7 @@
 """Runs over JSON: plan, launch, look."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 from sqlalchemy.orm import Session
 
+from app.alerts import ShownAlert, alerts_of
 from app.api.models import In, Out, Page, RenameIn, page_of
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit
 from studio import adapters, runs
@@ -108,6 +110,18 @@ class SuggestionOut(Out):
     why: str
 
 
+class AlertOut(Out):
+    """Something that the curves show; its suggestions are launched as those of a failure."""
+
+    kind: str
+    severity: str
+    step: int
+    title: str
+    cause: str
+    next_step: str
+    suggestions: tuple[SuggestionOut, ...] = ()
+
+
 class RunDetailOut(RunOut):
     """A run with its spec, what the trainer made of it, and what can be done next."""
 
@@ -115,6 +129,7 @@ class RunDetailOut(RunOut):
     resolved: dict[str, Any]
     actions: tuple[runs.Action, ...] = ()
     suggestions: tuple[SuggestionOut, ...] = ()
+    alerts: tuple[AlertOut, ...] = ()
 
 
 async def read_launch(request: Request) -> LaunchIn:
@@ -233,5 +248,11 @@ def detail_of(session: Session, run: runs.Run) -> RunDetailOut:
         "suggestions": tuple(
             SuggestionOut.model_validate(one) for one in runs.suggestions_for(run.run_spec, run.failure_kind)
         ),
+        "alerts": tuple(_alert_out(one) for one in alerts_of(session, run)),
     }
     return RunDetailOut.model_validate(run).model_copy(update=more)
+
+
+def _alert_out(shown: ShownAlert) -> AlertOut:
+    suggestions = tuple(SuggestionOut.model_validate(one) for one in shown.suggestions)
+    return AlertOut(step=shown.step, suggestions=suggestions, **asdict(shown.told))

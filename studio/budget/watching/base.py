@@ -61,8 +61,13 @@ class Alerting(ABC):
 
     @staticmethod
     @abstractmethod
-    def next_step(facts: Facts) -> str:
-        """What to do about it, beside running again with other settings."""
+    def stop(facts: Facts) -> str:
+        """What to do while the run goes on; it may be followed by other settings to run again with."""
+
+    @staticmethod
+    def advice(facts: Facts) -> str:
+        """What else helps, as a sentence; it holds after the run, too."""
+        return ""
 
 
 def course_of(spec: RunSpec, plan: Plan) -> Course:

@@ -18,18 +18,26 @@ class Told:
     next_step: str
 
 
-def say(kind: str, facts: Facts, changes: Sequence[str] = ()) -> Told | None:
+def say(kind: str, facts: Facts, changes: Sequence[str] = (), *, is_over: bool = False) -> Told | None:
     """Say it; `changes` are settings to run again with, such as "dropout 0.1". None for a kind of another version."""
     found = KINDS.get(kind)
     if found is None:
         return None
     try:
-        cause, step = found.cause(facts), found.next_step(facts)
+        cause, stop, advice = found.cause(facts), found.stop(facts), found.advice(facts)
     except KeyError:
         # Facts of another version: what is missing cannot be said.
         return None
-    again = f", or run again with {_either(changes)}" if changes else ""
-    return Told(kind, found.title, found.severity, cause, f"{step}{again}.")
+    return Told(
+        kind, found.title, found.severity, cause, " ".join(filter(None, [_step(stop, changes, is_over), advice]))
+    )
+
+
+def _step(stop: str, changes: Sequence[str], is_over: bool) -> str:
+    if not changes:
+        return "" if is_over else f"{stop}."
+    again = f"un again with {_either(changes)}."
+    return f"R{again}" if is_over else f"{stop}, or r{again}"
 
 
 def _either(changes: Sequence[str]) -> str:

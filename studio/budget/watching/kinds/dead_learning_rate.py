@@ -72,6 +72,6 @@ class DeadLearningRate(Alerting):
         )
 
     @staticmethod
-    def next_step(facts: Facts) -> str:
+    def stop(facts: Facts) -> str:
         """More of the same buys nothing."""
         return "Stop this run"

@@ -45,6 +45,6 @@ class Divergence(Alerting):
         )
 
     @staticmethod
-    def next_step(facts: Facts) -> str:
+    def stop(facts: Facts) -> str:
         """It does not come back."""
         return "Stop this run, for it seldom recovers"

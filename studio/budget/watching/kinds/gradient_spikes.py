@@ -66,6 +66,11 @@ class GradientSpikes(Alerting):
         )
 
     @staticmethod
-    def next_step(facts: Facts) -> str:
-        """Odd rows first: settings only hide them."""
-        return "Look for odd rows (very long, garbled, wrongly labelled) with the checks of the dataset"
+    def stop(facts: Facts) -> str:
+        """Clipping bounds what a spike does."""
+        return "Let it go on as long as the validation loss falls"
+
+    @staticmethod
+    def advice(facts: Facts) -> str:
+        """Settings only hide odd rows."""
+        return "Look for odd rows with the checks of the dataset: very long, garbled or wrongly labelled ones."

@@ -87,8 +87,11 @@ class NotLearning(Alerting):
         )
 
     @staticmethod
-    def next_step(facts: Facts) -> str:
-        """Look at the rows only where the rate is not to blame."""
-        if facts["rises"]:
-            return f"Stop here and keep step {facts['since']:,.0f}" if facts["since"] else "Stop this run"
-        return "Stop this run, look at a few rows in the token view (is the answer what is learned?)"
+    def stop(facts: Facts) -> str:
+        """What was good before the rise is worth keeping."""
+        return f"Stop here and keep step {facts['since']:,.0f}" if facts["since"] else "Stop this run"
+
+    @staticmethod
+    def advice(facts: Facts) -> str:
+        """The rows are to blame only where nothing moves."""
+        return "" if facts["rises"] else "Look at a few rows in the token view: is the answer what is learned?"

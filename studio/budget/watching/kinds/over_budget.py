@@ -30,9 +30,14 @@ class OverBudget(Alerting):
         return f"At this pace the whole run takes {cost}; it is stopped at {cap}{ends}, and its best weights are kept."
 
     @staticmethod
-    def next_step(facts: Facts) -> str:
+    def stop(facts: Facts) -> str:
         """There is nothing to hurry for."""
         return "Let it go on to its cap"
+
+    @staticmethod
+    def advice(facts: Facts) -> str:
+        """What a next run can do."""
+        return "Next time a higher cap, fewer epochs or fewer validations let it end by itself."
 
 
 def _hours(hours: float) -> str:

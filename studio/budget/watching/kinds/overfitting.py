@@ -34,6 +34,12 @@ class Overfitting(Alerting):
         )
 
     @staticmethod
-    def next_step(facts: Facts) -> str:
+    def stop(facts: Facts) -> str:
         """The best weights are kept anyway."""
-        return f"Stop here and keep step {facts['best_step']:,.0f}"
+        best = facts["best_step"]
+        return f"Stop here and keep step {best:,.0f}" if best else "Stop this run"
+
+    @staticmethod
+    def advice(facts: Facts) -> str:
+        """What no setting replaces."""
+        return "More rows, or more varied ones, help most."

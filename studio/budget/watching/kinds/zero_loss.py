@@ -45,10 +45,15 @@ class ZeroLoss(Alerting):
         return f"{seen}: either the task is trivial, or the question gives the answer away."
 
     @staticmethod
-    def next_step(facts: Facts) -> str:
+    def stop(facts: Facts) -> str:
+        """What was learned first may be worth keeping."""
+        return "Stop this run" if facts["always"] else "Stop here and keep the best step"
+
+    @staticmethod
+    def advice(facts: Facts) -> str:
         """Look at what is learned before anything is paid again."""
         if facts["always"]:
-            return "Stop this run, and look in the token view at what of a row is learned"
+            return "Look in the token view at what of a row is learned."
         if facts["by_heart"]:
-            return "Stop here and keep the best step"
-        return "Stop here, and look at a few rows: does the question hold the answer?"
+            return "More rows, or more varied ones, help most."
+        return "Look at a few rows: does the question hold the answer?"
