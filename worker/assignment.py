@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from studio.budget.capping import Cap
 from studio.runs import RunSpec
 from studio.runs.folders import ASSIGNMENT_FILE
 
@@ -48,8 +49,8 @@ class Assignment(BaseModel):
     checkpoint_seconds: float = 300.0
     purpose: Literal["training", "trial"] = "training"
     """A trial runs a few steps, an evaluation, a checkpoint and a generation, and reports what they took."""
-    spent_seconds: float = 0.0
-    """What earlier attempts have held hardware for; it counts against the cap."""
+    cap: Cap | None = None
+    """What earlier attempts have left of the budget."""
     held_since: float | None = None
     """The machine's monotonic clock when this attempt was claimed."""
     dollars_per_hour: float | None = None

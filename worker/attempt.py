@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from studio.runs import Event, parse_event
-from studio.runs.events import Exported, Failed, Measured, Progressed
+from studio.runs.events import Exported, Failed, Measured, PhaseBegan, Progressed
+from studio.runs.status import Phase
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Said:
     """What was heard so far that decides how the run ends."""
 
     step: int = 0
+    phase: Phase = "starting"
     exported: Exported | None = None
     failed: Failed | None = None
 
@@ -59,6 +61,8 @@ class Said:
         for event in events:
             if isinstance(event, Measured | Progressed):
                 self.step = max(self.step, event.step)
+            elif isinstance(event, PhaseBegan):
+                self.phase = event.phase
             elif isinstance(event, Exported):
                 self.exported = event
             elif isinstance(event, Failed):

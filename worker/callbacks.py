@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -13,9 +13,10 @@ from worker.checkpoint import Checkpoints
 from worker.evaluate import Validation
 from worker.event_log import EventLog
 from worker.finite import refuse_non_finite
-from worker.leaving import Orders
+from worker.guard import Guard, OutOfTime
 from worker.state import Best, Report
 
+_Found = TypeVar("_Found")
 # What the trainer logs, and what the studio calls it.
 TRAIN_METRICS = {
     "loss": "train/loss",
@@ -34,7 +35,7 @@ class Reporter(TrainerCallback):
         plan: Plan,
         checkpoints: Checkpoints,
         report: Report,
-        orders: Orders,
+        guard: Guard,
         *,
         peak_memory: Callable[[], float],
         validate: Callable[[], Validation | None],
@@ -48,7 +49,7 @@ class Reporter(TrainerCallback):
         self._events = events
         self._plan = plan
         self._checkpoints = checkpoints
-        self._orders = orders
+        self._guard = guard
         self._peak_memory = peak_memory
         self._validate = validate
         self._answer = answer
@@ -75,10 +76,11 @@ class Reporter(TrainerCallback):
             self.measure(0)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any) -> None:
-        """Ask for an evaluation when one is due, and always after the last step."""
+        """Ask for an evaluation when one is due, and after the last step; not for one that would pass the cap."""
         step = state.global_step
-        is_last = step == self._plan.steps or self._orders.finish
-        control.should_evaluate = step % self._plan.evaluate_every == 0 or is_last
+        self._guard.stepped(step)
+        is_due = step % self._plan.evaluate_every == 0 or self._guard.is_last(step)
+        control.should_evaluate = is_due and self._guard.may_measure()
 
     def on_log(
         self,
@@ -100,7 +102,7 @@ class Reporter(TrainerCallback):
             Progressed(
                 step=step,
                 total_steps=self._plan.steps,
-                seconds_left=self._seconds_left(step),
+                seconds_left=self.report.seconds_left(self._plan, step),
                 tokens_per_second=rate,
                 peak_memory_bytes=self._peak_memory(),
             ),
@@ -117,13 +119,14 @@ class Reporter(TrainerCallback):
     def measure(self, step: int) -> None:
         """Validation loss and sample answers; after a step, keep the weights if they are the best.
 
-        Everything is told together at the end, so that whoever leaves in between leaves nothing half told.
+        Everything is told together at the end, so that whoever leaves in between leaves nothing half told. What would
+        pass the cap is given up.
         """
         began = time.monotonic()
         self._events.begin("evaluating")
         training, self.measuring = self.model.training, True
         self.model.eval()
-        found, answers = self._validate(), self._answer()
+        found, answers = _in_time(self._validate, None), _in_time(self._answer, [])
         self.model.train(training)
         told: list[Event] = []
         if found is not None:
@@ -158,6 +161,7 @@ class Reporter(TrainerCallback):
     def _count_evaluation(self, seconds: float) -> None:
         self.report.evaluations += 1
         self.report.evaluating_seconds += seconds
+        self._guard.evaluated(seconds)
         self._logged_at += seconds
 
     def _pace(self, step: int, tokens: float) -> float:
@@ -171,8 +175,10 @@ class Reporter(TrainerCallback):
         self._logged_at, report.logged_tokens, report.logged_step = now, tokens, step
         return rate
 
-    def _seconds_left(self, step: int) -> float:
-        report = self.report
-        evaluation = report.evaluating_seconds / max(1, report.evaluations)
-        evaluations_left = max(0, self._plan.evaluations - report.evaluations)
-        return (self._plan.steps - step) * report.step_seconds + evaluations_left * evaluation
+
+def _in_time(measure: Callable[[], _Found], otherwise: _Found) -> _Found:
+    """What is found, unless the cap comes first."""
+    try:
+        return measure()
+    except OutOfTime:
+        return otherwise

@@ -12,7 +12,7 @@ from studio.runs.events import Exported
 from studio.runs.protocol import has_progressed
 from worker.bench import Bench
 from worker.keeper import Ending
-from worker.outcome import Cancel, Crash, Drop, Fail, Finish, HandBack, Outcome, Wait
+from worker.outcome import CAP_BEFORE_CHECKPOINT, Cancel, Crash, Drop, Fail, Finish, HandBack, Outcome, Wait
 from worker.writer import Unwritten, Writer, prune
 
 log = logging.getLogger(__name__)
@@ -61,12 +61,17 @@ def _hand_back(session: Session, lease: runs.Lease, why: Ending) -> str:
     """Without blame, in the words that fit what the person wants by now."""
     desired = runs.renew(session, lease)
     run = session.get_one(Run, lease.run_id, populate_existing=True)
+    if why == "cap" and run.checkpoint_step is None:
+        runs.end(session, lease, "cancelled", reason=CAP_BEFORE_CHECKPOINT)
+        return CAP_BEFORE_CHECKPOINT
     where = f"step {run.checkpoint_step}" if run.checkpoint_step else "the beginning"
     words = f"The run goes on from {where}."
     if why == "stopped":
         words = f"The studio was stopped; the run goes on from {where} when it is back."
     elif why == "leave":
         words = f"The database was away for too long; the run goes on from {where}."
+    elif why == "cap":
+        words = f"The cap was reached and the trainer had not stopped; the best weights up to {where} are kept."
     elif desired == "pause":
         words = f"Paused at {where}." if run.checkpoint_step else "Paused before the first checkpoint."
     idle_attempts = 0 if has_progressed(run.checkpoint_step, run.claimed_step) else run.idle_attempts

@@ -1,6 +1,7 @@
 """Follows one child to its end: records what it says, passes on what the person desires, notices when it hangs."""
 
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ BATCH_SECONDS = 0.2
 # Of the 60 s in which a stopping worker is gone; the rest is for the last writes.
 SAVE_SECONDS = 50.0
 DUMP_SECONDS = 1.0
+# What a trainer that was told at the cap has for its last step; exporting is not cut, for it is what is paid for.
+CAP_GRACE_SECONDS = 60.0
 TOGETHER_SECONDS = 0.5
 
 
@@ -38,6 +41,14 @@ class Attempt:
     said: Said = field(default_factory=Said)
     can_keep: bool = False
     """Whether there is a checkpoint to make an adapter of."""
+    ends_at: float | None = None
+    """When the cap is reached, by the monotonic clock."""
+    only_closes: bool = False
+    """Whether the cap was spent before, so that there is only something to keep."""
+
+    def beyond_cap(self) -> float:
+        """Seconds since the cap was reached; negative before it, and without one."""
+        return -math.inf if self.ends_at is None else time.monotonic() - self.ends_at
 
     def verdict(self) -> Verdict:
         """As the keeper's; the wish to keep the best ends nothing while there is something to keep."""
@@ -49,6 +60,8 @@ class Attempt:
         verdict = self.verdict()
         if verdict != "go_on":
             raise AttemptOver(after_interruption(verdict))
+        if self.beyond_cap() >= 0:
+            raise AttemptOver(after_interruption("cap"))
 
 
 class Follower:
@@ -76,6 +89,7 @@ class Follower:
         try:
             while (exit_code := self._child.wait(POLL_SECONDS)) is None:
                 self._pass_on()
+                self._heed_cap()
                 self._look_after()
                 self._ship()
         finally:
@@ -106,6 +120,19 @@ class Follower:
         elif self._told is None:
             self._told, self._told_at = verdict, time.monotonic()
             self._say(f"save and leave ({verdict})", SAVE_AND_LEAVE)
+
+    def _heed_cap(self) -> None:
+        """A trainer ends in time by itself; what does not, as a step that hangs or an endless download, is ended."""
+        beyond = self._attempt.beyond_cap()
+        if beyond < 0 or self._told is not None:
+            return
+        if self._finishes and not self._told_to_finish:
+            self._told_to_finish = True
+            self._say("finish, the cap is reached", FINISH)
+        elif not self._finishes or (beyond >= CAP_GRACE_SECONDS and self._attempt.said.phase != "exporting"):
+            self._told = "cap"
+            log.warning("%s: process %d is ended: the cap is reached", self._attempt.run_id, self._child.pid)
+            end_group(self._child)
 
     def _look_after(self) -> None:
         """End a child that does not leave in time, or that hangs; a hung one writes first where it stands."""

@@ -13,8 +13,9 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 
-# What ends work on a run before its end; `stopped` is the worker itself being asked to leave.
-Ending = Literal["cancel", "pause", "keep", "lost", "leave", "stopped"]
+# What ends work on a run before its end; `stopped` is the worker itself being asked to leave, `cap` is what the run
+# may cost.
+Ending = Literal["cancel", "pause", "keep", "lost", "leave", "stopped", "cap"]
 Verdict = Literal["go_on"] | Ending
 
 

@@ -7,9 +7,11 @@ from studio.runs.events import Exported
 from studio.runs.status import FailureKind
 from worker.attempt import Said
 from worker.keeper import Ending
-from worker.signals import EXIT_GPU_BUSY, EXIT_SAVED, FINISH
+from worker.signals import EXIT_AT_CAP, EXIT_GPU_BUSY, EXIT_SAVED, FINISH
 
 NOTHING_TO_KEEP = "The run was stopped before its first checkpoint, so there was nothing to keep."
+CAP_BEFORE_CHECKPOINT = "The cap was reached before the first checkpoint, so there was nothing to keep."
+CAP_BEFORE_FIRST_STEP = "The cap was reached before the first step, so there was nothing to keep."
 GPU_BUSY = "The GPU is in use by another program; the run waits for it."
 GPU_BUSY_SECONDS = 10.0
 _REASON_LIMIT = 600
@@ -107,6 +109,8 @@ def after_child(said: Said, left: Left, who: str = "trainer") -> Outcome:
         return Fail(said.failed.kind, _one_sentence(said.failed.reason))
     if left.told is not None:
         return HandBack(left.told)
+    if left.exit_code == EXIT_AT_CAP:
+        return Cancel(CAP_BEFORE_FIRST_STEP)
     if left.exit_code == EXIT_GPU_BUSY:
         return Wait(GPU_BUSY, GPU_BUSY_SECONDS)
     if left.told_to_finish and left.exit_code == -FINISH:

@@ -17,6 +17,7 @@ from worker.assignment import Assignment, MixFiles
 from worker.bench import Bench
 from worker.order import Found, Order
 from worker.outcome import AttemptOver, Fail
+from worker.paying import Paying
 from worker.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,15 @@ def find_checkpoint(bench: Bench, lease: runs.Lease, start: Start, *, writer: Wr
 
 
 def prepare(
-    bench: Bench, lease: runs.Lease, start: Start, *, checkpoint: Path | None, check: Check, fetch: Download
+    bench: Bench,
+    lease: runs.Lease,
+    start: Start,
+    paying: Paying,
+    *,
+    held_since: float,
+    checkpoint: Path | None,
+    check: Check,
+    fetch: Download,
 ) -> Assignment:
     """Check everything that a trainer would trip over; raises AttemptOver with the sentence for the person."""
     run, version, settings = start.run, start.run.dataset_version, bench.settings
@@ -89,9 +98,12 @@ def prepare(
         mix=mix,
         gpu=settings.gpu,
         checkpoint=checkpoint,
-        keep_only=run.desired == "keep" and checkpoint is not None,
+        keep_only=(run.desired == "keep" or paying.is_spent) and checkpoint is not None,
         purpose=run.kind,
         license_statement=run.license_statement,
+        cap=paying.cap,
+        held_since=held_since,
+        dollars_per_hour=paying.dollars_per_hour,
         checkpoint_steps=settings.checkpoint_steps,
         checkpoint_seconds=settings.checkpoint_seconds,
         token_cache=settings.token_cache_dir,

@@ -10,6 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from studio.runs.events import Resumed
 from worker.checkpoint import load_optimizer
 from worker.event_log import EventLog
+from worker.guard import Guard
 from worker.saver import Saver
 from worker.state import State
 
@@ -41,7 +42,7 @@ class Beginning(TrainerCallback):
         saver: Saver,
         saved: Saved | None,
         events: EventLog,
-        total_steps: int,
+        guard: Guard,
         *,
         describe: Callable[[], dict[str, Any]],
         preflight: Callable[[], None],
@@ -49,14 +50,17 @@ class Beginning(TrainerCallback):
         self._saver = saver
         self._saved = saved
         self._events = events
-        self._total_steps = total_steps
+        self._guard = guard
         self._describe = describe
         self._preflight = preflight
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any
     ) -> None:
-        """Restore, look whether the longest batch fits, and make up for an evaluation that was left."""
+        """Restore, look whether the longest batch fits, and make up for an evaluation that was left.
+
+        Raises NothingTrained when there is no time for the first step.
+        """
         if self._saved is not None:
             saved = self._saved.state
             load_optimizer(parts["optimizer"], parts["lr_scheduler"], self._saved.folder, saved)
@@ -64,10 +68,13 @@ class Beginning(TrainerCallback):
         self._preflight()
         if self._saved is not None:
             tell_resumed(self._events, saved, self._describe())
-            if saved.pending_evaluation:
+            if saved.pending_evaluation and self._guard.may_measure():
                 self._saver.reporter.measure(saved.step)
                 self._saver.save()
-        control.should_training_stop = state.global_step >= self._total_steps
+        if self._guard.begin(state.global_step):
+            # Transformers asks for a batch before it looks whether to stop.
+            self._saver.trainer.take_no_more()
+            control.should_training_stop = True
 
 
 def tell_resumed(events: EventLog, saved: State, now: dict[str, Any]) -> None:

@@ -27,6 +27,10 @@ class EndlessBatches(Sampler[list[int]]):
         self._first = first
         self._stop = stop
 
+    def end(self) -> None:
+        """Give none any more."""
+        self._stop = self._first
+
     def __len__(self) -> int:
         return self._stop - self._first
 

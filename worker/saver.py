@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from studio.runs import Plan
 from studio.runs.events import Checkpointed
 from worker.assignment import Assignment
 from worker.callbacks import Reporter
 from worker.checkpoint import Checkpoints, is_finite
 from worker.event_log import EventLog
 from worker.finite import refuse_non_finite
+from worker.guard import Guard
 from worker.hardware import Threads
 from worker.leaving import Orders
 from worker.pace import Pace
@@ -27,7 +27,7 @@ class Saver:
     def __init__(
         self,
         assignment: Assignment,
-        plan: Plan,
+        guard: Guard,
         events: EventLog,
         checkpoints: Checkpoints,
         orders: Orders,
@@ -42,7 +42,7 @@ class Saver:
         self.trainer: AnswerTrainer
         self.reporter: Reporter
         self._assignment = assignment
-        self._plan = plan
+        self._guard = guard
         self._events = events
         self._checkpoints = checkpoints
         self._orders = orders
@@ -55,17 +55,21 @@ class Saver:
 
     def settle(self, step: int) -> bool:
         """After a step and its evaluation: save when it is time; returns whether training ends here."""
-        is_last = step == self._plan.steps or self._orders.finish
-        if is_last and self.reporter.measured_step != step:
-            # FINISH came after the step had asked whether an evaluation is due.
+        is_last = self._guard.settle(step)
+        if is_last and self.reporter.measured_step != step and self._guard.may_measure():
+            # That it is the last one was not known yet when the step asked whether an evaluation is due.
             self.reporter.measure(step)
         if is_last or self._is_due(step):
             self._timed_save()
         self._orders.poll()
+        if is_last:
+            self._guard.tell(step)
+        self._guard.go_on()
         return is_last
 
     def save(self) -> None:
         """Write a checkpoint of the last whole step; raises NonFinite when its weights are no numbers."""
+        began = time.monotonic()
         trainer, report = self.trainer, self.reporter.report
         step = trainer.state.global_step
         if not is_finite(trainer.model):
@@ -85,6 +89,7 @@ class Saver:
         )
         self._threads.settle()
         self._saved_step, self._saved_at = step, time.monotonic()
+        self._guard.saved(self._saved_at - began)
         log.info("Checkpoint of step %d: %d bytes.", step, size)
         self._events.emit(
             Checkpointed(

@@ -13,3 +13,5 @@ DUMP_STACKS = signal.SIGUSR2
 EXIT_SAVED = 75
 # Another process holds this GPU.
 EXIT_GPU_BUSY = 76
+# The cap was reached before the first step, so there is nothing to keep.
+EXIT_AT_CAP = 77

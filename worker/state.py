@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from studio.runs import Plan
+
 STATE_FILE = "state.json"
 FORMAT: Literal[1] = 1
 
@@ -32,6 +34,12 @@ class Report(_Part):
     step_seconds: float = 0.0
     logged_tokens: float = 0.0
     logged_step: int = 0
+
+    def seconds_left(self, plan: Plan, step: int) -> float:
+        """What the steps and evaluations behind `step` will take at the present pace."""
+        evaluation = self.evaluating_seconds / max(1, self.evaluations)
+        evaluations_left = max(0, plan.evaluations - self.evaluations)
+        return (plan.steps - step) * self.step_seconds + evaluations_left * evaluation
 
 
 class Counters(_Part):

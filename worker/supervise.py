@@ -5,7 +5,7 @@ import time
 
 from studio import runs
 from studio.errors import StorageFull, StudioError
-from studio.runs.events import PhaseBegan
+from studio.runs.events import Noted, PhaseBegan, Stopped
 from studio.runs.folders import EVENTS_FILE
 from studio.storage import disk_space_told
 from worker.attempt import EventTail
@@ -14,8 +14,20 @@ from worker.closing import close
 from worker.follow import Attempt, Follower
 from worker.keeper import Keeper
 from worker.order import ENVIRONMENT, RESULT_FILE, Found, Order
-from worker.outcome import AttemptOver, Crash, Drop, Fail, Outcome, after_child, after_interruption
-from worker.prepare import find_checkpoint, prepare, read_start
+from worker.outcome import (
+    CAP_BEFORE_CHECKPOINT,
+    AttemptOver,
+    Cancel,
+    Crash,
+    Drop,
+    Fail,
+    HandBack,
+    Outcome,
+    after_child,
+    after_interruption,
+)
+from worker.paying import KEPT_TOO_LONG, Paying, begin_paying, held_device
+from worker.prepare import Start, find_checkpoint, prepare, read_start
 from worker.start import Program
 from worker.writer import Unwritten, Writer
 
@@ -27,6 +39,7 @@ _POLL_SECONDS = 0.05
 def supervise(bench: Bench, lease: runs.Lease) -> None:
     """Bring a claimed run to its end, or hand it back; leaves no process behind."""
     log.info("%s: attempt %d begins", lease.run_id, lease.epoch)
+    held_since = time.monotonic()
     with Keeper(bench.session_factory, lease, bench.stopping) as keeper:
         folder = runs.attempt_folder(bench.settings.runs_dir, lease.run_id, lease.epoch)
         attempt = Attempt(
@@ -37,14 +50,17 @@ def supervise(bench: Bench, lease: runs.Lease) -> None:
             watchdog_seconds=bench.settings.watchdog_seconds,
             tail=EventTail(folder / EVENTS_FILE),
         )
-        close(bench, lease, attempt.writer, _run(bench, lease, attempt))
+        outcome = _run(bench, lease, attempt, held_since)
+        if outcome == HandBack("cap") and attempt.only_closes:
+            outcome = Cancel(KEPT_TOO_LONG)
+        close(bench, lease, attempt.writer, outcome)
     log.info("%s: attempt %d is over", lease.run_id, lease.epoch)
 
 
-def _run(bench: Bench, lease: runs.Lease, attempt: Attempt) -> Outcome:
+def _run(bench: Bench, lease: runs.Lease, attempt: Attempt, held_since: float) -> Outcome:
     """What became of the attempt, whatever went wrong."""
     try:
-        return _train(bench, lease, attempt)
+        return _train(bench, lease, attempt, held_since)
     except AttemptOver as over:
         return over.outcome
     except runs.LeaseLost:
@@ -61,19 +77,27 @@ def _run(bench: Bench, lease: runs.Lease, attempt: Attempt) -> Outcome:
         return Crash("Something failed beside the trainer; the worker's log says what.")
 
 
-def _train(bench: Bench, lease: runs.Lease, attempt: Attempt) -> Outcome:
+def _train(bench: Bench, lease: runs.Lease, attempt: Attempt, held_since: float) -> Outcome:
     with disk_space_told():
         attempt.folder.mkdir(parents=True, exist_ok=True)
+    device = held_device(bench.settings)
+    paying = attempt.writer.write(lambda session: begin_paying(session, lease, device))
+    attempt.ends_at = paying.ends_at(held_since)
     start = attempt.writer.write(lambda session: read_start(session, lease))
     attempt.can_keep = start.checkpoint is not None
     if start.run.desired == "keep" and start.checkpoint is None:
         return after_interruption("keep")
     checkpoint = find_checkpoint(bench, lease, start, writer=attempt.writer, check=attempt.check)
     attempt.can_keep = checkpoint is not None
+    attempt.only_closes = paying.is_spent
+    if paying.is_spent:
+        _close_at_cap(attempt, start, paying)
     assignment = prepare(
         bench,
         lease,
         start,
+        paying,
+        held_since=held_since,
         checkpoint=checkpoint,
         check=attempt.check,
         fetch=lambda order: _download(bench, attempt, order),
@@ -84,6 +108,18 @@ def _train(bench: Bench, lease: runs.Lease, attempt: Attempt) -> Outcome:
     trainer = bench.forkserver.start(bench.train, attempt.folder, gpu=assignment.gpu)
     left = Follower(attempt, trainer, "trainer", saves=True, finishes=not assignment.keep_only).follow()
     return after_child(attempt.said, left)
+
+
+def _close_at_cap(attempt: Attempt, start: Start, paying: Paying) -> None:
+    """The cap was spent before this attempt: say so, and go on only to keep what there is."""
+    if not attempt.can_keep or paying.cap is None:
+        raise AttemptOver(Cancel(CAP_BEFORE_CHECKPOINT))
+    run = start.run
+    if run.stopped_by is None:
+        step = run.checkpoint_step or 0
+        note = f"The cap of {paying.cap_words} is spent: the best weights up to step {step:,} are kept."
+        stopped = Stopped(by=paying.cap.by, step=step, total_steps=run.total_steps)
+        attempt.writer.offer([Noted(message=note), stopped])
 
 
 def _download(bench: Bench, attempt: Attempt, order: Order) -> Found:

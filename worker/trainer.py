@@ -132,6 +132,10 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         """What was added up since the last log, as it stood behind the last whole step."""
         return self._at_boundary or self._counters()
 
+    def take_no_more(self) -> None:
+        """Give no more batches, so that no step is made."""
+        self._batches.end()
+
     def restore(self, counters: Counters) -> None:
         """Go on counting where another attempt stopped; to be called once training has begun."""
         self._tr_loss.fill_(counters.loss)

@@ -3,7 +3,7 @@
 from studio.spending.licenses import check_licenses, license_statement
 from studio.spending.models import Price
 from studio.spending.quotes import Fitting, MethodOffer, Quote, Refusal
-from studio.spending.stints import spent, spent_by_run
+from studio.spending.stints import Total, lines, spent, spent_before, spent_by_run, totals
 
 __all__ = [
     "Fitting",
@@ -11,8 +11,12 @@ __all__ = [
     "Price",
     "Quote",
     "Refusal",
+    "Total",
     "check_licenses",
     "license_statement",
+    "lines",
     "spent",
+    "spent_before",
     "spent_by_run",
+    "totals",
 ]

@@ -1,0 +1,82 @@
+"""When an attempt must begin to close, so that closing too ends before its cap. Pure: it is told what things took."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+# Rows differ in length, and so do steps: the longest of these stands for the next one.
+_STEPS_KEPT = 20
+# The pace of the first steps says little: allocators, kernels and caches warm up.
+_STEPS_FOR_A_FORECAST = 5
+# A forecast this little beyond the cap is noise.
+_FORECAST_SLACK = 0.02
+# What an archive goes through at the pace of a checkpoint: written, hashed, zipped, hashed, and stored.
+_ARCHIVE_PASSES = 4
+_SLOW_BYTES_PER_SECOND = 100e6
+# A checkpoint of few bytes costs these anyway: files are made and synced.
+_LEAST_SAVE_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Deadline:
+    """Times of one attempt in seconds of one monotonic clock; `ends_at` is when the cap is reached.
+
+    `export_bytes` are those of the archive, `checkpoint_bytes` those of a checkpoint; `leaving_seconds` is what lies
+    between the archive and the end of the attempt.
+    """
+
+    ends_at: float
+    checkpoint_bytes: int
+    export_bytes: int
+    leaving_seconds: float
+    _steps: deque[float] = field(default_factory=lambda: deque(maxlen=_STEPS_KEPT))
+    _first_step: float = 0.0
+    _evaluation: float = 0.0
+    _save: float | None = None
+
+    def stepped(self, seconds: float) -> None:
+        """An optimizer step took so long, without what was measured or saved meanwhile."""
+        if self._first_step:
+            self._steps.append(seconds)
+        else:
+            self._first_step = seconds
+
+    def evaluated(self, seconds: float) -> None:
+        """So did a validation with its answers; the longest counts, for answers differ in length."""
+        self._evaluation = max(self._evaluation, seconds)
+
+    def saved(self, seconds: float) -> None:
+        """And a checkpoint."""
+        self._save = max(self._save or 0.0, seconds)
+
+    @property
+    def next_step(self) -> float:
+        """The longest that the next step is likely to take."""
+        return max(self._steps, default=self._first_step)
+
+    @property
+    def closing(self) -> float:
+        """What checkpoint, archive and leaving will take."""
+        save = self._save
+        if save is None:
+            save = self.checkpoint_bytes / _SLOW_BYTES_PER_SECOND + _LEAST_SAVE_SECONDS
+        rate = max(_SLOW_BYTES_PER_SECOND, self.checkpoint_bytes / save)
+        return save + _ARCHIVE_PASSES * self.export_bytes / rate + self.leaving_seconds
+
+    def allows_step(self, now: float) -> bool:
+        """Whether another step, an evaluation behind it and closing still fit."""
+        return now + self.next_step + self._evaluation + self.closing <= self.ends_at
+
+    def allows_evaluation(self, now: float) -> bool:
+        """Whether an evaluation and closing still fit."""
+        return now + self._evaluation + self.closing <= self.ends_at
+
+    def allows_going_on(self, now: float) -> bool:
+        """Within an evaluation: whether there is more time left than closing takes."""
+        return now + self.closing <= self.ends_at
+
+    def forecast(self, now: float, seconds_left: float) -> float | None:
+        """By how many seconds all that is left will pass the cap; None while it will not, or the pace is not known."""
+        beyond = now + seconds_left + self.closing - self.ends_at
+        left = max(0.0, self.ends_at - now)
+        is_clear = beyond > _FORECAST_SLACK * (left + beyond)
+        return beyond if is_clear and len(self._steps) >= _STEPS_FOR_A_FORECAST else None
