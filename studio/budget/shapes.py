@@ -61,6 +61,11 @@ class ModelShape:
         return self.kv_heads * self.head_dim
 
     @property
+    def materialises_scores(self) -> bool:
+        """Whether its attention holds (T, T) scores: transformers caps those of Gemma 2, which no kernel here does."""
+        return self.model_type == "gemma2"
+
+    @property
     def linear_parameters(self) -> int:
         """Numbers in the linear weights and biases of all layers."""
         return self.layers * sum(linear.parameters for linear in self.linears)
