@@ -29,6 +29,7 @@ def settings_of(run: Run) -> dict[str, list[Setting]]:
         method.label: state.fields(method, f"method.{run.method}"),
         "Training": state.fields(RunSpec.model_fields["hyperparameters"].annotation, "hyperparameters"),  # type: ignore[arg-type]
         "Evaluation": state.fields(RunSpec.model_fields["evaluation"].annotation, "evaluation"),  # type: ignore[arg-type]
+        "Limits": state.fields(RunSpec.model_fields["budget"].annotation, "budget"),  # type: ignore[arg-type]
     }
     shown = {
         title: [Setting(field.label, field.words or "–", field.changed) for field in fields]

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services
 from app.pages._charts import CHARTS, loss_table, series_of
+from app.pages._quoted import source_of, told_and_took
 from app.pages._settings import settings_of
 from app.pages._standing import status_context
 from app.render import render
-from studio import runs
+from studio import runs, spending
 
 router = APIRouter(prefix="/runs/{run_id}")
 _LAST_STEP = 2**31 - 1
@@ -116,6 +117,8 @@ def page_context(session: Session, run: runs.Run, services: Services) -> dict[st
         "prompts": _by_prompt(session, run),
         "losses": loss_table(session, run),
         "settings": settings_of(run),
+        "told": told_and_took(run, spending.spent(session, run)),
+        "told_from": source_of(run),
     }
 
 
