@@ -95,23 +95,26 @@ def starting_point(kind: str, *, rows: int, parameters: int | None) -> dict[str,
     return settings
 
 
-def smaller_model(base: BaseModelFacts, catalogue: Sequence[BaseModelFacts], goal: Goal) -> BaseModelFacts | None:
-    """The smallest open model of the catalogue that plausibly does it, if it is clearly smaller than `base`.
+def smallest_model(catalogue: Sequence[BaseModelFacts], goal: Goal, family: str = "") -> BaseModelFacts:
+    """The smallest open model that plausibly does it; of sizes near each other one of `family`, else the newest.
 
-    Of two sizes that are near each other, the one of the same family, then the later one of the list is taken.
+    The catalogue lists the models of a family from the older to the newer; it holds an open one for every goal.
     """
-    if base.parameters is None:
+    able = [facts for facts in catalogue if _is_open(facts) and _size(facts) >= 0.98 * _SMALLEST[goal]]
+    near = [facts for facts in able if _size(facts) < 1.3 * min(map(_size, able))]
+    return max(enumerate(near), key=lambda one: (one[1].family == family, one[0]))[1]
+
+
+def smaller_model(base: BaseModelFacts, catalogue: Sequence[BaseModelFacts], goal: Goal) -> BaseModelFacts | None:
+    """The smallest model that plausibly does it, if it is clearly smaller than `base`."""
+    if base.parameters is None or not catalogue:
         return None
-    able = [
-        facts
-        for facts in catalogue
-        if facts.parameters and facts.parameters >= 0.98 * _SMALLEST[goal] and _is_open(facts)
-    ]
-    least = min((facts.parameters or 0 for facts in able), default=0)
-    near = [facts for facts in able if (facts.parameters or 0) < 1.3 * least]
-    if not near or base.parameters < _WORTH_SAYING * least:
-        return None
-    return max(enumerate(near), key=lambda one: (one[1].family == base.family, one[0]))[1]
+    smallest = smallest_model(catalogue, goal, base.family)
+    return smallest if _size(base) >= _WORTH_SAYING * _size(smallest) else None
+
+
+def _size(facts: BaseModelFacts) -> int:
+    return facts.parameters or 0
 
 
 def _is_open(facts: BaseModelFacts) -> bool:
