@@ -10,6 +10,7 @@ from app.pages import (
     datasets,
     demo,
     fixes,
+    guide,
     home,
     hub,
     launch,
@@ -48,7 +49,7 @@ _OF_DATASETS = (
     card,
     preview,
 )
-for module in (home, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, system):
+for module in (home, guide, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, system):
     router.include_router(module.router)
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "datasets",
     "demo",
     "fixes",
+    "guide",
     "home",
     "hub",
     "launch",
