@@ -14,6 +14,7 @@ from studio.base_models.catalogue import (
     model_folder,
 )
 from studio.base_models.config import check_config, check_weight_files, read_config
+from studio.base_models.known_configs import config_of
 
 __all__ = [
     "ARCHITECTURES",
@@ -24,6 +25,7 @@ __all__ = [
     "BaseModelFacts",
     "check_config",
     "check_weight_files",
+    "config_of",
     "curated",
     "demo_folder",
     "get_base_model",
