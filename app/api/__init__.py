@@ -9,6 +9,7 @@ from app.api import (
     base_models,
     checks,
     datasets,
+    guide,
     history,
     hub,
     mendings,
@@ -24,6 +25,7 @@ from app.api import (
 router = APIRouter()
 # Fixed paths come before those with an id.
 for _part in (
+    guide,
     arrivals,
     hub,
     datasets,
