@@ -32,6 +32,7 @@ APPLY_FIELD = "apply"
 SPLIT_OF_FIELD = "split_of"
 # What an address may say beside the dataset, such as that of a suggestion.
 _ASKED_FOR = {"base_model": "base_model.id", "max_length": "data.max_length_tokens", "train_on": "data.train_on"}
+_IN_ADDRESS = frozenset(PARTS) - {"license"}
 _DEFAULT_METHOD = "qlora"
 _DATASETS_SHOWN = 200
 
@@ -261,7 +262,9 @@ def starting_values(session: Session, actor: Actor, request: Request) -> dict[st
     for name, field in _ASKED_FOR.items():
         if name in request.query_params:
             values[field] = request.query_params[name][:200]
-    return values
+    # Accepting a licence is no part of an address: a person does it on the form.
+    asked = {name: text[:200] for name, text in request.query_params.items() if name.split(".")[0] in _IN_ADDRESS}
+    return values | asked
 
 
 def _split_of_other_dataset(values: Mapping[str, str], found: list[Dataset]) -> dict[str, str]:
