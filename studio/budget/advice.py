@@ -38,8 +38,8 @@ _WORTH_SAYING = 1.5
 class MethodAdvice:
     """A method with its starting point; `fix` puts both into a spec, and is None where the spec is like that already.
 
-    `smaller` names a smaller model to try first, `base_or_instruct` a word on the kind of model; empty where there is
-    nothing to say.
+    `smaller` names a smaller model to try first, `smaller_fix` takes it; `base_or_instruct` is a word on the kind of
+    model. Both are empty where there is nothing to say.
     """
 
     kind: str
@@ -47,9 +47,9 @@ class MethodAdvice:
     sentence: str
     reasons: tuple[str, ...]
     smaller: str
-    smaller_model: str | None
     base_or_instruct: str
-    fix: Fix | None
+    fix: Fix | None = None
+    smaller_fix: Fix | None = None
 
 
 def advise_method(
@@ -77,9 +77,9 @@ def advise_method(
         sentence=f"{_name(kind, settings)}: {reasons[0]}",
         reasons=tuple(reasons),
         smaller=_smaller_sentence(base, smaller),
-        smaller_model=smaller.id if smaller else None,
         base_or_instruct=_base_or_instruct(base, rows, is_plain_text),
         fix=_fix(kind, settings, fits, current),
+        smaller_fix=_smaller_fix(smaller),
     )
 
 
@@ -209,4 +209,17 @@ def _fix(
         changes=settings,
         memory_bytes=None,
         fits=fits.get(kind) != "does_not_fit",
+    )
+
+
+def _smaller_fix(smaller: BaseModelFacts | None) -> Fix | None:
+    if smaller is None:
+        return None
+    return Fix(
+        key="smallest_first",
+        label=f"Use {smaller.label}",
+        gives="A first result for little; what it cannot do, a larger one is trained for later.",
+        changes={"base_model.id": smaller.id, "base_model.revision": None},
+        memory_bytes=None,
+        fits=True,
     )

@@ -63,7 +63,8 @@ def test_the_smallest_model_comes_first_with_its_price() -> None:
     advice = advise_method(LARGE, rows=3_000, fits=FITS, catalogue=CATALOGUE)
 
     assert advice.smaller == "Try Qwen3 0.6B first: Qwen3 8B costs about 14 times as much."
-    assert advice.smaller_model == SMALL.id
+    assert advice.smaller_fix is not None
+    assert advice.smaller_fix.changes == {"base_model.id": SMALL.id, "base_model.revision": None}
     assert advise_method(SMALL, rows=3_000, fits=FITS, catalogue=CATALOGUE).smaller == ""
 
 
