@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.deps import Services
 from app.forms import HUB, HUB_FIELD, PARTS, FormField, FormState, flat, spec_from_form
+from app.pages._advice import advice_for, advised_fix
 from app.pages._applying import Redrawn, find_fix, redrawn_parts, values_of
 from app.pages._estimate import bar_of, price_words, summary_of
 from app.pages._hardware import HardwareChoices, hardware_choices
@@ -18,6 +19,7 @@ from app.pages._mix import Slot, mix_of, mix_values, slot_field, slots
 from studio import datasets, runs, spending
 from studio.actors import Actor
 from studio.base_models import BaseModelFacts, get_base_model, list_base_models
+from studio.budget.advice import MethodAdvice
 from studio.budget.licensing import DISCLAIMER
 from studio.datasets import Blocker, Dataset, DatasetVersion
 from studio.errors import InvalidInput, NotFound
@@ -155,6 +157,14 @@ class Draft:
         except InvalidInput:
             return None
 
+    @cached_property
+    def advice(self) -> MethodAdvice | None:
+        """Method and settings to begin with, as far as the form can be read."""
+        spec, plan, _ = self.outcome
+        return advice_for(
+            spec, plan, self.version, self.base_model, quote=self.quote, catalogue=self.base_models
+        )
+
     @property
     def disk_shortage(self) -> str | None:
         """The sentence for a disk that is too small for the run, where the base model's size is known."""
@@ -178,6 +188,7 @@ class Draft:
             "recipes": runs.RECIPES,
             "disclaimer": DISCLAIMER,
             "quote": self.quote,
+            "advice": self.advice,
             "bar": bar_of(self.quote),
             "price": price_words(self.quote),
             "summary": summary_of(self.quote) or next(iter(blockers.values()), ""),
@@ -239,7 +250,8 @@ def _quoted(session: Session, actor: Actor, draft: Draft) -> Draft:
 
 def _with_fix(session: Session, actor: Actor, draft: Draft) -> Draft:
     """The draft with the fix that was asked for, if it is still on offer."""
-    fix = find_fix(draft.quote, draft.values.get(APPLY_FIELD, ""))
+    key = draft.values.get(APPLY_FIELD, "")
+    fix = find_fix(draft.quote, key) or advised_fix(draft.advice, key)
     if fix is None:
         return draft
     changed = values_of(fix, draft.method_kind)
