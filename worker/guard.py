@@ -61,7 +61,7 @@ class Guard:
 
         Raises NothingTrained when the cap leaves no time for the first step of all.
         """
-        self._plateau = self._look()
+        self._look()
         self._is_capped = self._is_out_of_time()
         self.tell(step)
         if self._is_capped and step == 0:
@@ -80,6 +80,7 @@ class Guard:
 
     def evaluated(self, seconds: float) -> None:
         """An evaluation was made."""
+        self._look()
         if self._deadline is not None:
             self._deadline.evaluated(seconds)
 
@@ -90,7 +91,6 @@ class Guard:
 
     def settle(self, step: int) -> bool:
         """Behind a step and the evaluation that was due: whether training ends here."""
-        self._plateau = self._look()
         if self._deadline is not None:
             self._is_capped |= not self._deadline.allows_step(self._clock())
         return self.is_last(step)
@@ -148,8 +148,9 @@ class Guard:
     def _cap_words(self) -> str:
         return words_of_cap(self._assignment.spec.budget, self._cap_name)
 
-    def _look(self) -> Plateau | None:
-        return self._stopping.look((step, loss) for step, name, loss in self._report.points if name == "eval/loss")
+    def _look(self) -> None:
+        losses = ((step, loss) for step, name, loss in self._report.points if name == "eval/loss")
+        self._plateau = self._stopping.look(losses)
 
     def _is_out_of_time(self) -> bool:
         return self._deadline is not None and not self._deadline.allows_going_on(self._clock())

@@ -1,0 +1,61 @@
+"""A deadline leaves room for the next step, its evaluation, a checkpoint, the archive and leaving."""
+
+import pytest
+
+from studio.budget.deadline import Deadline
+
+
+def _deadline(ends_at: float = 100.0) -> Deadline:
+    # Nothing is measured: 40 MB of checkpoint at 100 MB/s and 0.1 s, 10 MB of archive four times, 0.5 s to leave.
+    return Deadline(ends_at, checkpoint_bytes=40_000_000, export_bytes=10_000_000, leaving_seconds=0.5)
+
+
+def test_closing_is_estimated_from_bytes_until_a_checkpoint_was_measured() -> None:
+    deadline = _deadline()
+    assert deadline.closing == pytest.approx(0.5 + 0.4 + 0.5)
+
+    deadline.saved(0.1)
+
+    # 400 MB/s: the archive takes as much less.
+    assert deadline.closing == pytest.approx(0.1 + 0.1 + 0.5)
+
+
+def test_the_longest_of_the_last_steps_stands_for_the_next() -> None:
+    deadline = _deadline()
+    deadline.stepped(9.0)
+    assert deadline.next_step == 9.0
+
+    for seconds in [3.0, *[1.0] * 19]:
+        deadline.stepped(seconds)
+    assert deadline.next_step == 3.0
+    deadline.stepped(1.0)
+
+    assert deadline.next_step == 1.0
+
+
+def test_a_step_is_made_only_with_time_for_its_evaluation_and_closing() -> None:
+    deadline = _deadline()
+    deadline.stepped(10.0)
+    deadline.stepped(2.0)
+    deadline.evaluated(4.0)
+    deadline.saved(0.1)
+
+    assert deadline.allows_step(100 - 6.0 - 0.7 - 0.01)
+    assert not deadline.allows_step(100 - 6.0 - 0.7 + 0.01)
+    assert deadline.allows_evaluation(100 - 4.0 - 0.7 - 0.01)
+    assert not deadline.allows_evaluation(100 - 4.0 - 0.7 + 0.01)
+    assert deadline.allows_going_on(100 - 0.7 - 0.01)
+    assert not deadline.allows_going_on(100 - 0.7 + 0.01)
+
+
+def test_a_forecast_waits_for_the_pace_and_ignores_noise() -> None:
+    deadline = _deadline()
+    deadline.saved(0.1)
+    for _ in range(5):
+        deadline.stepped(1.0)
+    assert deadline.forecast(10.0, 500.0) is None
+
+    deadline.stepped(1.0)
+
+    assert deadline.forecast(10.0, 500.0) == pytest.approx(10 + 500 + 0.7 - 100)
+    assert deadline.forecast(10.0, 90.5) is None
