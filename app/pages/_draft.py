@@ -161,9 +161,7 @@ class Draft:
     def advice(self) -> MethodAdvice | None:
         """Method and settings to begin with, as far as the form can be read."""
         spec, plan, _ = self.outcome
-        return advice_for(
-            spec, plan, self.version, self.base_model, quote=self.quote, catalogue=self.base_models
-        )
+        return advice_for(spec, plan, self.version, self.base_model, quote=self.quote, catalogue=self.base_models)
 
     @property
     def disk_shortage(self) -> str | None:
