@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from studio.runs import Event, parse_event
-from studio.runs.events import Exported, Failed, Measured, PhaseBegan, Progressed
+from studio.runs.events import Exported, Failed, Measured, PhaseBegan, Progressed, Tried
 from studio.runs.status import Phase
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class Said:
     phase: Phase = "starting"
     exported: Exported | None = None
     failed: Failed | None = None
+    has_tried: bool = False
 
     def hear(self, events: list[Event]) -> None:
         """Keep what counts."""
@@ -67,6 +68,8 @@ class Said:
                 self.exported = event
             elif isinstance(event, Failed):
                 self.failed = event
+            elif isinstance(event, Tried):
+                self.has_tried = True
 
 
 def count_oom_kills() -> int:

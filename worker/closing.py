@@ -12,7 +12,7 @@ from studio.runs.events import Exported
 from studio.runs.protocol import has_progressed
 from worker.bench import Bench
 from worker.keeper import Ending
-from worker.outcome import CAP_BEFORE_CHECKPOINT, Cancel, Crash, Drop, Fail, Finish, HandBack, Outcome, Wait
+from worker.outcome import CAP_BEFORE_CHECKPOINT, Cancel, Crash, Drop, Fail, Finish, HandBack, Outcome, Tried, Wait
 from worker.writer import Unwritten, Writer, prune
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,9 @@ def _write(lease: runs.Lease, writer: Writer, outcome: Outcome) -> str:
             raise runs.LeaseLost("This attempt was told to drop the run.")
         case Finish():
             return "succeeded"
+        case Tried():
+            writer.write(lambda session: runs.end(session, lease, "succeeded", reason="The trial run is through."))
+            return "tried"
 
 
 def _hand_back(session: Session, lease: runs.Lease, why: Ending) -> str:

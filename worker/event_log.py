@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from studio.runs import Event
-from studio.runs.events import Checkpointed, Exported, Failed, PhaseBegan, event_line
+from studio.runs.events import Checkpointed, Exported, Failed, PhaseBegan, Tried, event_line
 from studio.runs.status import Phase
 
 FSYNC_SECONDS = 1.0
@@ -36,7 +36,7 @@ class EventLog:
         """Append events in one piece; a checkpoint and the last ones of a run are on disk when this returns."""
         self._stream.write("".join(event_line(event) for event in events))
         self._stream.flush()
-        urgent = any(isinstance(event, Checkpointed | Failed | Exported) for event in events)
+        urgent = any(isinstance(event, Checkpointed | Failed | Exported | Tried) for event in events)
         if urgent or time.monotonic() - self._synced > FSYNC_SECONDS:
             self._sync()
 

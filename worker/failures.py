@@ -10,6 +10,7 @@ from studio.runs.events import Failed
 from studio.runs.status import FAILURE_WORDS, FailureKind, Phase
 from worker.finite import NonFinite
 from worker.prepared import OtherData
+from worker.reloading import NotReloaded
 
 _BY_PHASE: dict[str, FailureKind] = {"loading_model": "model_load", "preparing_data": "bad_data"}
 _WHILE: dict[str, str] = {
@@ -34,6 +35,8 @@ def failure(error: Exception, phase: Phase) -> Failed:
         return _known("oom_host")
     if isinstance(error, StorageFull) or _disk_is_full(error):
         return _known("disk_full")
+    if isinstance(error, NotReloaded):
+        return Failed(kind="internal", reason=error.message)
     if isinstance(error, OtherData):
         return Failed(kind="bad_data", reason=error.message)
     if isinstance(error, InvalidInput) and phase in _BY_PHASE:

@@ -37,6 +37,11 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """End a trial, which has no result to store."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """End as failed: trying again would fail again."""
 
@@ -79,7 +84,7 @@ class Drop:
     """Another holds the run now: write nothing."""
 
 
-Outcome = Finish | Fail | Crash | HandBack | Wait | Cancel | Drop
+Outcome = Finish | Tried | Fail | Crash | HandBack | Wait | Cancel | Drop
 
 
 class AttemptOver(Exception):
@@ -105,6 +110,8 @@ def after_child(said: Said, left: Left, who: str = "trainer") -> Outcome:
         return after_interruption(left.told)
     if said.exported is not None:
         return Finish(said.exported)
+    if said.has_tried:
+        return Tried()
     if said.failed is not None:
         return Fail(said.failed.kind, _one_sentence(said.failed.reason))
     if left.told is not None:

@@ -46,11 +46,11 @@ class RunRows:
 
     def longest(self, count: int) -> list[dict[str, list[int]]]:
         """The longest rows to train on."""
-        return [self.train[int(position)] for position in np.argsort(-self._lengths, kind="stable")[:count]]
+        return [self.train[int(position)] for position in np.argsort(-self.lengths, kind="stable")[:count]]
 
     def measures(self) -> dict[str, float]:
         """What an estimate must know of the rows to train on: how long they are, and which share is learned."""
-        lengths = self._lengths
+        lengths = self.lengths
         tokens = int(lengths.sum())
         return {
             "mean_tokens": tokens / len(lengths),
@@ -59,7 +59,7 @@ class RunRows:
         }
 
     @property
-    def _lengths(self) -> np.ndarray:
+    def lengths(self) -> np.ndarray:
         """Tokens of each row to train on, (N,)."""
         lengths: np.ndarray = pc.list_value_length(self.train.data.column("input_ids")).to_numpy()
         return lengths

@@ -34,6 +34,7 @@ from worker.resolved import notes
 from worker.resume import Saved, tell_resumed
 from worker.signals import EXIT_AT_CAP, EXIT_GPU_BUSY, EXIT_SAVED
 from worker.state import State
+from worker.trial import try_out
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,10 @@ def main(folder: Path) -> int:
         try:
             assignment = Assignment.read(folder)
             with hold_gpu(assignment.gpu):
-                train(assignment, folder, events, orders)
+                if assignment.purpose == "trial":
+                    try_out(begin(assignment, folder, events, orders)[0], folder)
+                else:
+                    train(assignment, folder, events, orders)
         except Leave:
             return EXIT_SAVED
         except GpuBusy as error:

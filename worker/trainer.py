@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
@@ -36,7 +36,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         *,
         fused: bool,
         first_step: int,
-        batches: EndlessBatches,
+        batches: Any,
         measure: Callable[[int], None],
         settle: Callable[[int], bool],
         refuse: Callable[..., None],
@@ -173,14 +173,15 @@ def build_trainer(
     *,
     callbacks: list[TrainerCallback],
     output_dir: str,
+    batches: Sampler[list[int]] | None = None,
     **parts: Any,
 ) -> AnswerTrainer:
     """Translate a spec for TRL; `parts` are the model, the tokenizer, the rows and what AnswerTrainer calls.
 
-    `first_step` is how many steps are done already.
+    `first_step` is how many steps are done already; `batches` are others than those of the run's own order.
     """
     chosen = spec.hyperparameters
-    batches = EndlessBatches(
+    own = EndlessBatches(
         len(parts["train_dataset"]),
         batch_size=chosen.batch_size,
         seed=chosen.seed,
@@ -192,7 +193,7 @@ def build_trainer(
         callbacks=callbacks,
         fused=hardware.on_gpu and not adapts_head(parts["model"]),
         first_step=first_step,
-        batches=batches,
+        batches=own if batches is None else batches,
         **parts,
     )
     trainer.add_callback(BeginStep(trainer.begin_step))
