@@ -32,6 +32,9 @@ _EPOCHS = ((200, 5.0), (5_000, 3.0), (20_000, 2.0))
 # The smallest model that plausibly does it: facts and open answers need size, a narrow task does not.
 _SMALLEST: Mapping[Goal, float] = {"task": 0.5e9, "quality": 0.5e9, "many_tasks": 0.5e9, "knowledge": 1.5e9}
 _WORTH_SAYING = 1.5
+# 3 B in 16 bits with LoRA are about 10 GB before the rows: no more fit on the 16 GB of the smallest cards.
+_NEEDS_4_BITS = 3e9
+_OVER_16_BITS = frozenset({"lora", "dora"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,8 @@ def _is_open(facts: BaseModelFacts) -> bool:
 def _kind(base: BaseModelFacts, rows: int, fits: Mapping[str, Fit], on_gpu: bool, goal: Goal) -> tuple[str, list[str]]:
     """The method, and why, the strongest reason first."""
     wanted, reasons = _wanted(base, rows, fits, goal)
+    if not fits and on_gpu and wanted in _OVER_16_BITS and _size(base) >= _NEEDS_4_BITS:
+        return "qlora", ["what it will run on is not known; over a 4-bit base it fits most GPUs.", *reasons]
     if fits.get(wanted, "fits") == "fits" or not on_gpu:
         return wanted, reasons
     if fits.get("qlora") == "does_not_fit":

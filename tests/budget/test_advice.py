@@ -29,6 +29,11 @@ def test_what_does_not_fit_goes_over_a_4_bit_base() -> None:
     assert advice.sentence == "QLoRA, rank 16: LoRA does not fit this GPU; over a 4-bit base it fits."
 
 
+def test_a_large_model_on_unknown_hardware_begins_with_4_bits() -> None:
+    assert advise_method(LARGE, rows=3_000, fits={}).kind == "qlora"
+    assert advise_method(SMALL, rows=3_000, fits={}).kind == "lora"
+
+
 def test_a_gpu_that_is_too_small_for_every_method_is_said_to_be() -> None:
     advice = advise_method(LARGE, rows=3_000, fits=dict.fromkeys(METHODS, "does_not_fit"), current={})
 
