@@ -22,6 +22,7 @@ class Outcome:
     total_parameters: int
     train_rows: int
     validation_rows: int
+    ended: str = ""
 
 
 def base_name(assignment: Assignment) -> str:
@@ -53,7 +54,8 @@ def write_card(assignment: Assignment, outcome: Outcome, versions: Mapping[str, 
             "",
             "## Result",
             "",
-            f"- step {outcome.step:,} of {outcome.steps:,} (lowest validation loss)",
+            f"- step {outcome.step:,} of {outcome.steps:,} ({_chosen(outcome)})",
+            *([f"- {outcome.ended}"] if outcome.ended else []),
             f"- validation loss {_loss(outcome.first_validation_loss)} before training, "
             f"{_loss(outcome.validation_loss)} after; nats per learned token",
             f"- {outcome.trained_parameters:,} of {outcome.total_parameters:,} parameters trained",
@@ -98,6 +100,10 @@ def _head(assignment: Assignment) -> dict[str, Any]:
 
 def _revision(assignment: Assignment) -> str:
     return f" at revision `{assignment.base_revision}`" if assignment.base_revision else ""
+
+
+def _chosen(outcome: Outcome) -> str:
+    return "the last one; no validation came behind it" if outcome.validation_loss is None else "lowest validation loss"
 
 
 def _loss(value: float | None) -> str:

@@ -37,7 +37,7 @@ _PIECE_BYTES = 1 << 20
 def export(attempt: Attempt, reference: DataReference, report: Report, step: int, folder: Path) -> Exported:
     """Write the files of the result, then the archive; `step` is where training ended."""
     assignment, loaded = attempt.assignment, attempt.loaded
-    step, loss = (report.best.step, report.best.loss) if report.best else (step, report.last_loss)
+    step, loss = (report.best.step, report.best.loss) if report.best else (step, report.loss_at(step))
     outcome = Outcome(
         step=step,
         steps=attempt.plan.steps,
@@ -47,6 +47,7 @@ def export(attempt: Attempt, reference: DataReference, report: Report, step: int
         total_parameters=loaded.total_parameters,
         train_rows=reference.train_rows,
         validation_rows=reference.validation_rows,
+        ended=report.ended,
     )
     target = folder / EXPORT_FOLDER
     with disk_space_told():

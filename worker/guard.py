@@ -119,6 +119,7 @@ class Guard:
         self._has_told = True
         steps, early = self._plan.steps, self._assignment.spec.evaluation.early_stopping
         if self._plateau is not None:
+            self._report.ended = f"stopped early at step {step:,} of {steps:,}: the validation loss no longer fell"
             note = self._plateau.sentence(steps, early.min_delta)
             stopped = Stopped(
                 by="early_stopping",
@@ -127,6 +128,7 @@ class Guard:
                 seconds_saved=self._report.seconds_left(self._plan, step),
             )
         else:
+            self._report.ended = f"stopped at step {step:,} of {steps:,}, at its cap of {self._cap_words}"
             note = (
                 f"Stopped at step {step:,} of {steps:,}: another step would have passed the cap of {self._cap_words}. "
                 "The best weights are kept."

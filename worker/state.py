@@ -34,6 +34,12 @@ class Report(_Part):
     step_seconds: float = 0.0
     logged_tokens: float = 0.0
     logged_step: int = 0
+    ended: str = Field("", exclude=True)
+    """Why training ended before its last step; found anew by whoever resumes behind it."""
+
+    def loss_at(self, step: int) -> float | None:
+        """The validation loss that was measured at this very step."""
+        return next((loss for at, name, loss in self.points if name == "eval/loss" and at == step), None)
 
     def seconds_left(self, plan: Plan, step: int) -> float:
         """What the steps and evaluations behind `step` will take at the present pace."""
