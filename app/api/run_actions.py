@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Response
 from app.api.runs import RunDetailOut, detail_of
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath
 from app.live import announce
-from studio import runs
+from studio import runs, spending
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["runs"])
 _CREATED: dict[int | str, dict[str, Any]] = {
@@ -98,6 +98,7 @@ def run_again(
         settings=services.settings,
         suggestion=suggestion,
         idempotency_key=idempotency_key,
+        launch_with=spending.launch,
     )
     return _made(session, made, response)
 

@@ -13,7 +13,7 @@ from app.live import announce
 from app.pages._standing import status_context
 from app.pages.run import page_context
 from app.render import go_to, is_fragment_request, render
-from studio import runs
+from studio import runs, spending
 from studio.actors import Actor
 from studio.errors import Conflict
 
@@ -85,6 +85,7 @@ def run_again(
         settings=click.services.settings,
         suggestion=suggestion,
         idempotency_key=idempotency_key,
+        launch_with=spending.launch,
     )
     return go_to(click.request, f"/runs/{run.id}")
 

@@ -50,7 +50,8 @@ class Estimate:
 
     `seconds` are those that hold the hardware, loading, evaluations and export included; `parts` sum up to the likely
     ones. `tokens` go through the model in training, padding included. `memory_parts` are bytes by name, in the order of
-    the bar. Without hardware there are no seconds, and without a price no dollars.
+    the bar. Without hardware there are no seconds, and without a price no dollars. `least_seconds` are those of the
+    shortest run that leaves something, at their lowest.
     """
 
     hardware_id: str | None
@@ -76,5 +77,6 @@ class Estimate:
     lengths_source: str
     lengths_are_counted: bool
     virtual_tokens: int = 0
+    least_seconds: float | None = None
     cautions: tuple[Caution, ...] = ()
     notes: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ to that step. Files come before rows, and gigabytes are hashed while no transact
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Select, func, insert, literal, select
@@ -19,7 +20,7 @@ from studio.ids import new_id
 from studio.queue import Queue
 from studio.runs.actions import stop_and_keep
 from studio.runs.folders import checkpoint_folder
-from studio.runs.lifecycle import find_by_key, get_run, launch, next_name, tell
+from studio.runs.lifecycle import Terms, find_by_key, get_run, launch, next_name, tell
 from studio.runs.manifest import MANIFEST_FILE, Damaged, verify_folder
 from studio.runs.models import Checkpoint, Point, Run, SampleAnswer
 from studio.runs.status import Desired
@@ -27,6 +28,7 @@ from studio.runs.suggestions import find_suggestion
 from studio.settings import Settings
 from studio.storage import disk_space_told, fsync_above, fsync_dir
 
+_PLACE = ("ladder_id", "rung")
 _COPIED = (
     "owner_id",
     "spec",
@@ -40,8 +42,7 @@ _COPIED = (
     "kind",
     "quote",
     "license_statement",
-    "ladder_id",
-    "rung",
+    *_PLACE,
 )
 _BEGINNING = 0
 
@@ -90,8 +91,12 @@ def run_again(
     settings: Settings,
     suggestion: str | None = None,
     idempotency_key: str | None = None,
+    launch_with: Callable[..., Run] = launch,
 ) -> Run:
-    """Launch the same spec from the start, or what the suggestion of that key makes of it."""
+    """Launch the same spec from the start, or what the suggestion of that key makes of it.
+
+    `launch_with` takes what `launch` takes, and may say the price first.
+    """
     run = get_run(session, actor, run_id)
     spec = run.run_spec
     if suggestion is not None:
@@ -99,7 +104,7 @@ def run_again(
         if found is None:
             raise InvalidInput("There is no such suggestion for this run. Open its page again and pick one.")
         spec = found.spec
-    return launch(
+    return launch_with(
         session,
         actor,
         spec,
@@ -108,6 +113,7 @@ def run_again(
         name=next_name(run.name),
         parent_run_id=run.id,
         idempotency_key=idempotency_key,
+        terms=Terms(kind=run.kind),  # type: ignore[arg-type]
     )
 
 
@@ -211,6 +217,7 @@ def _from_the_start(session: Session, actor: Actor, parent: Run, key: str, *, qu
         name=next_name(parent.name),
         parent_run_id=parent.id,
         idempotency_key=key,
+        terms=Terms(**{name: getattr(parent, name) for name in ("kind", "quote", "license_statement", *_PLACE)}),
     )
     if parent.checkpoint_step is not None:
         gone = "No checkpoint of the run before it is whole on disk, so this one begins anew at step 0."

@@ -1,20 +1,34 @@
 """Spending: the price table, what finished runs teach the estimates, and what was spent."""
 
+from studio.spending.launching import launch
 from studio.spending.licenses import check_licenses, license_statement
+from studio.spending.measurements import measured_on, remember
 from studio.spending.models import Price
+from studio.spending.prices import PricedHardware, list_prices, price_of, remove_price, set_price
 from studio.spending.quotes import Fitting, MethodOffer, Quote, Refusal
+from studio.spending.quoting import find_device, quote
 from studio.spending.stints import Total, lines, spent, spent_before, spent_by_run, totals
 
 __all__ = [
     "Fitting",
     "MethodOffer",
     "Price",
+    "PricedHardware",
     "Quote",
     "Refusal",
     "Total",
     "check_licenses",
+    "find_device",
+    "launch",
     "license_statement",
     "lines",
+    "list_prices",
+    "measured_on",
+    "price_of",
+    "quote",
+    "remember",
+    "remove_price",
+    "set_price",
     "spent",
     "spent_before",
     "spent_by_run",

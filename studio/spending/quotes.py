@@ -1,6 +1,6 @@
 """What a person is told before launch: the estimate on the hardware that the run is likely to get, at their price."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from studio.budget.estimate import Estimate, Fit, Fix, Range
@@ -40,7 +40,7 @@ class MethodOffer:
     label: str
     good_for: str
     is_chosen: bool
-    memory_bytes: int
+    memory_bytes: int | None
     fit: Fit | None
     seconds: Range | None
     dollars: Range | None
@@ -68,6 +68,10 @@ class Quote:
     largest_batch: int | None = None
     largest_length: int | None = None
     largest_models: tuple[str, ...] = ()
+
+    def kept(self) -> dict[str, Any]:
+        """What stays with the run: the estimate and its price, without what else there was to choose from."""
+        return replace(self, refusals=(), fittings=(), methods=()).as_json()
 
     def as_json(self) -> dict[str, Any]:
         """What is kept with the run and sent over the API: plain values only."""

@@ -1,0 +1,85 @@
+"""What to know before launch, each with settings that would change it. Pure."""
+
+from collections.abc import Iterator
+
+from studio.budget.estimate import Caution, Estimate, Fix
+from studio.budget.lengths import Lengths
+from studio.budget.shapes import ModelShape
+from studio.runs import RunSpec
+
+# Evaluations that take more of a run than this are worth a word; so is a share of rows that lose their end.
+_MUCH_EVALUATION = 0.4
+_MANY_CUT = 0.05
+_MUCH_CONTEXT = 0.1
+_SPARE_EVALUATIONS = 5
+
+
+def cautions_of(
+    spec: RunSpec, shape: ModelShape, lengths: Lengths, estimate: Estimate, fixes: tuple[Fix, ...]
+) -> tuple[Caution, ...]:
+    """The gravest first; `fixes` are those of its memory."""
+    found = [
+        *_memory(estimate, fixes),
+        *_cut(spec, lengths),
+        *_context(spec, shape, lengths, estimate),
+        *_evaluations(spec, estimate),
+    ]
+    return tuple(found)
+
+
+def gigabytes(size: int) -> str:
+    """Memory with the two digits that are known of it; GB as GPUs are sold, which count 2**30 bytes."""
+    value = size / 2**30
+    return f"{value:.1f} GB" if value < 9.95 else f"{value:,.0f} GB"
+
+
+def _memory(estimate: Estimate, fixes: tuple[Fix, ...]) -> Iterator[Caution]:
+    if estimate.memory_bytes is None or estimate.available_bytes is None or estimate.fit in (None, "fits"):
+        return
+    needs, has = gigabytes(estimate.memory_bytes), gigabytes(estimate.available_bytes)
+    if estimate.fit == "tight":
+        sentence = f"This run needs about {needs} of the {has} of {estimate.hardware_label}: tight, it may run out."
+        yield Caution("memory", sentence, fixes)
+        return
+    sentence = f"This run needs about {needs}, and {estimate.hardware_label} has {has} for it."
+    if not any(fix.fits for fix in fixes):
+        sentence += " No setting makes it fit: take other hardware or a smaller base model."
+    yield Caution("memory", sentence, fixes)
+
+
+def _cut(spec: RunSpec, lengths: Lengths) -> Iterator[Caution]:
+    share = lengths.share_cut(spec.data.max_length_tokens)
+    if share > _MANY_CUT:
+        about = "" if lengths.are_counted else "probably "
+        sentence = f"{share:.0%} of the rows are {about}longer than {spec.data.max_length_tokens:,} tokens and are cut."
+        yield Caution("cut", sentence)
+
+
+def _context(spec: RunSpec, shape: ModelShape, lengths: Lengths, estimate: Estimate) -> Iterator[Caution]:
+    """What virtual tokens cost: they are part of every row, in training and in every later use."""
+    if not estimate.virtual_tokens:
+        return
+    mean = max(1.0, lengths.mean(spec.data.max_length_tokens))
+    share = estimate.virtual_tokens / mean
+    context = f" of the {shape.context_tokens:,} that fit into the context" if shape.context_tokens else ""
+    sentence = f"The learned prompt takes {estimate.virtual_tokens} tokens{context}"
+    sentence += f" and makes rows {share:.0%} longer." if share > _MUCH_CONTEXT else "."
+    yield Caution("context", sentence)
+
+
+def _evaluations(spec: RunSpec, estimate: Estimate) -> Iterator[Caution]:
+    if estimate.seconds is None:
+        return
+    measuring = estimate.parts["validation"] + estimate.parts["answers"]
+    share = measuring / estimate.seconds.likely
+    if share <= _MUCH_EVALUATION or estimate.evaluations <= 2:
+        return
+    every = max(1, -(-estimate.steps // _SPARE_EVALUATIONS))
+    fixes = []
+    if every > (spec.evaluation.every_steps or -(-estimate.steps // 10)):
+        label = f"Evaluate every {every:,} steps"
+        gives = "Fewer points on the validation curve, and less time beside training."
+        changes = {"evaluation.every_steps": every}
+        fixes.append(Fix("evaluations", label, gives, changes, estimate.memory_bytes, estimate.fit != "does_not_fit"))
+    sentence = f"{estimate.evaluations} evaluations take {share:.0%} of the time."
+    yield Caution("evaluations", sentence, tuple(fixes))
