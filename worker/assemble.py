@@ -4,6 +4,7 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any
 
+from studio.budget.watching import Watch, course_of
 from studio.runs import Plan
 from studio.runs.folders import CHECKPOINTS
 from worker.assignment import Assignment
@@ -123,6 +124,7 @@ def build_reporter(attempt: Attempt, rows: RunRows, report: Report, saver: Saver
         attempt.checkpoints,
         report,
         guard,
+        Watch(course_of(spec, attempt.plan)),
         peak_memory=functools.partial(peak_memory_bytes, attempt.hardware),
         validate=attempt.pace.timed(
             "validation", lambda: validate(saver.trainer.model, batches, saver.trainer.losses, _pause)

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from studio.budget.watching import Watch
 from studio.runs import Event, Plan
-from studio.runs.events import Answer, Answered, BestMoved, Measured, Progressed, encode_value
+from studio.runs.events import Alerted, Answer, Answered, BestMoved, Measured, Progressed, encode_value
 from worker.checkpoint import Checkpoints
 from worker.evaluate import Validation
 from worker.event_log import EventLog
@@ -36,6 +37,7 @@ class Reporter(TrainerCallback):
         checkpoints: Checkpoints,
         report: Report,
         guard: Guard,
+        watch: Watch,
         *,
         peak_memory: Callable[[], float],
         validate: Callable[[], Validation | None],
@@ -50,6 +52,9 @@ class Reporter(TrainerCallback):
         self._plan = plan
         self._checkpoints = checkpoints
         self._guard = guard
+        self._watch = watch
+        for point in report.points:
+            watch.hear(*point)
         self._peak_memory = peak_memory
         self._validate = validate
         self._answer = answer
@@ -151,12 +156,16 @@ class Reporter(TrainerCallback):
 
     def _measured(self, step: int, values: Mapping[str, float], unkept: Mapping[str, float] | None = None) -> Measured:
         """The event of these values; `unkept` ones are told, but are no part of the run's history."""
-        self.report.points += [(step, name, value) for name, value in values.items()]
+        for name, value in values.items():
+            self.report.points.append((step, name, value))
+            self._watch.hear(step, name, value)
         told = {**values, **(unkept or {})}
         return Measured(step=step, values={name: encode_value(value) for name, value in told.items()})
 
     def _emit(self, *events: Event) -> None:
-        self._events.emit(*events)
+        """Tell them, and what they have made the curves show; after a break also what was shown before it."""
+        alerts = [Alerted(kind=found.kind, step=found.step, facts=found.facts) for found in self._watch.look()]
+        self._events.emit(*events, *alerts)
 
     def _count_evaluation(self, seconds: float) -> None:
         self.report.evaluations += 1
