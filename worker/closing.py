@@ -23,7 +23,7 @@ def close(bench: Bench, lease: runs.Lease, writer: Writer, outcome: Outcome) -> 
     try:
         if isinstance(outcome, Finish):
             outcome = _register(bench, lease, writer, outcome.exported)
-        ended = _write(lease, writer, outcome)
+        ended = _write(bench, lease, writer, outcome)
     except runs.LeaseLost:
         ended = "lost: another worker holds the run, or it is over"
     except Unwritten:
@@ -34,7 +34,7 @@ def close(bench: Bench, lease: runs.Lease, writer: Writer, outcome: Outcome) -> 
     prune(bench, lease.run_id)
 
 
-def _write(lease: runs.Lease, writer: Writer, outcome: Outcome) -> str:
+def _write(bench: Bench, lease: runs.Lease, writer: Writer, outcome: Outcome) -> str:
     """One transaction; returns in words what it was."""
     match outcome:
         case Fail(kind, reason):
@@ -56,8 +56,14 @@ def _write(lease: runs.Lease, writer: Writer, outcome: Outcome) -> str:
         case Finish():
             return "succeeded"
         case Tried():
-            writer.write(lambda session: runs.end(session, lease, "succeeded", reason="The trial run is through."))
+            writer.write(lambda session: _end_trial(session, bench, lease))
             return "tried"
+
+
+def _end_trial(session: Session, bench: Bench, lease: runs.Lease) -> None:
+    """End it; what it took corrects the next estimate."""
+    runs.end(session, lease, "succeeded", reason="The trial run is through.")
+    spending.remember(session, lease.run_id, bench.settings)
 
 
 def _hand_back(session: Session, lease: runs.Lease, why: Ending) -> str:

@@ -258,10 +258,11 @@ class _Trial:
             "mean_step_seconds": round(statistics.fmean(seconds), 6),
             "first_step_seconds": round(seconds[0] + trials.warm_up_seconds(self.measured), 6),
             "padded_tokens_per_step": statistics.fmean([step.padded_tokens for step in ordinary] or [0]),
-            "start_seconds": round(self.measured.starting, 3),
         }
         phases = {"evaluating": round(self.measured.evaluation + self.measured.answers, 3)}
         told = self.attempt.measured(self.rows)
+        preparing = told["seconds"].get("preparing_data", 0.0)
+        pace["start_seconds"] = round(max(0.0, self.measured.starting - preparing), 3)
         return told | {"pace": pace, "seconds": told["seconds"] | phases}
 
     def _seconds_each(self) -> dict[str, float]:

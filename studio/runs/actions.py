@@ -28,6 +28,9 @@ def allowed_actions(run: Run, *, has_checkpoint: bool) -> tuple[Action, ...]:
         return ("retry", "keep", "again") if can_go_on else ("again",)
     if run.desired == "cancel":
         return ()
+    if run.kind == "trial":
+        # It takes minutes and keeps nothing that could be gone on with.
+        return ("cancel",)
     if run.desired == "keep":
         return ("cancel",)
     first: Action = "resume" if run.desired == "pause" else "pause"

@@ -124,5 +124,6 @@ def _measured_parts(told: Mapping[str, Any], held: float | None) -> dict[str, fl
     }
     known = parts["preparing"] + parts["export"] + seconds.get("evaluating", 0.0) + checkpoints
     whole = held or sum(seconds.values())
-    parts["start"] = max(0.0, whole - known - parts["step"] * pace["steps"])
+    # A trial does more than it counts, so it tells itself what its start took.
+    parts["start"] = pace.get("start_seconds", max(0.0, whole - known - parts["step"] * pace["steps"]))
     return parts

@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 from studio.runs import checkpoint_folder, event_line, publish_folder
-from studio.runs.events import Checkpointed, Exported, Failed, Measured, PhaseBegan, Progressed, Resumed
+from studio.runs.events import Checkpointed, Exported, Failed, Measured, PhaseBegan, Progressed, Resumed, Tried
 from studio.runs.folders import EVENTS_FILE
 from worker.assignment import Assignment
 from worker.gpu_lock import GpuBusy, hold_gpu
@@ -34,6 +34,12 @@ def succeed(folder: Path) -> int:
     for step, value in enumerate(values, 1):
         say(folder, Measured(step=step, values={"train/loss": value}), Progressed(step=step, total_steps=3))
     export(folder, assignment)
+    return 0
+
+
+def try_out(folder: Path) -> int:
+    """A trial with a short report."""
+    say(folder, PhaseBegan(phase="training"), Tried(report={"step_seconds": 0.5}))
     return 0
 
 
