@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.alerts import ShownAlert, alerts_of
 from app.api.models import In, Out, Page, RenameIn, page_of
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit
-from studio import adapters, runs
+from studio import adapters, runs, spending
 from studio.errors import InvalidInput, UnsupportedFile
 from studio.ids import ID_PATTERN
 from studio.runs import RunSpec
@@ -29,6 +29,7 @@ _LAUNCH: dict[str, Any] = {
         "spec": {"$ref": "#/components/schemas/RunSpec"},
         "name": {"type": "string"},
         "parent_run_id": {"type": "string"},
+        "hardware": {"type": "string", "description": "What it is estimated for; else what a worker has."},
     },
 }
 
@@ -39,6 +40,7 @@ class LaunchIn(In):
     spec: RunSpec
     name: str = Field("", max_length=1000)
     parent_run_id: str | None = Field(None, pattern=ID_PATTERN.pattern)
+    hardware: str | None = Field(None, max_length=40)
 
 
 class PlanIn(In):
@@ -133,7 +135,7 @@ class RunDetailOut(RunOut):
 
 
 async def read_launch(request: Request) -> LaunchIn:
-    """A launch in JSON, or a bare spec in YAML with `name` and `parent_run_id` in the query."""
+    """A launch in JSON, or a bare spec in YAML with `name`, `parent_run_id` and `hardware` in the query."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if content_type in _YAML_TYPES:
@@ -165,13 +167,17 @@ def launch_run(
     response: Response,
     idempotency_key: Annotated[str | None, Header(max_length=80, pattern=r"^[\x21-\x7e]+$")] = None,
 ) -> RunDetailOut:
-    """Queue a run; the same Idempotency-Key gives the same run."""
-    run = runs.launch(
+    """Queue a run with its estimate; the same Idempotency-Key gives the same run.
+
+    422 for a run that does not fit its hardware, a cap that leaves no step, or licences that are not accepted.
+    """
+    run = spending.launch(
         session,
         actor,
         wanted.spec,
         queue=services.queue,
         settings=services.settings,
+        hardware_id=wanted.hardware,
         name=wanted.name,
         parent_run_id=wanted.parent_run_id,
         idempotency_key=idempotency_key,
@@ -227,7 +233,7 @@ def _launch_of_yaml(body: bytes, query: Mapping[str, str]) -> LaunchIn:
         spec = runs.spec_from_yaml(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidInput("A run spec in YAML is UTF-8 text.") from error
-    beside = {name: query[name] for name in ("name", "parent_run_id") if name in query}
+    beside = {name: query[name] for name in ("name", "parent_run_id", "hardware") if name in query}
     return _launch(lambda: LaunchIn.model_validate({"spec": spec, **beside}))
 
 
