@@ -17,6 +17,7 @@ from app.pages import (
     mapping,
     own_test,
     preview,
+    prices,
     row_editor,
     rows_editor,
     run,
@@ -49,7 +50,7 @@ _OF_DATASETS = (
     card,
     preview,
 )
-for module in (home, guide, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, system):
+for module in (home, guide, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, prices, system):
     router.include_router(module.router)
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "mapping",
     "own_test",
     "preview",
+    "prices",
     "router",
     "row_editor",
     "rows_editor",

@@ -5,36 +5,32 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from fastapi import Request
 from sqlalchemy.orm import Session
 
 from app.deps import Services
 from app.forms import HUB, HUB_FIELD, PARTS, FormField, FormState, flat, spec_from_form
 from app.pages._advice import advice_for, advised_fix
 from app.pages._applying import Redrawn, find_fix, redrawn_parts, values_of
+from app.pages._entered import DATASET_FIELD, dataset_values
 from app.pages._estimate import bar_of, price_words, summary_of
 from app.pages._hardware import HardwareChoices, hardware_choices
 from app.pages._license import ACCEPTED_KEY_FIELD, LicensePart, license_part
-from app.pages._mix import Slot, mix_of, mix_values, slot_field, slots
+from app.pages._mix import Slot, mix_of, slots
 from studio import datasets, runs, spending
 from studio.actors import Actor
 from studio.base_models import BaseModelFacts, get_base_model, list_base_models
 from studio.budget.advice import MethodAdvice
 from studio.budget.licensing import DISCLAIMER
 from studio.datasets import Blocker, Dataset, DatasetVersion
-from studio.errors import InvalidInput, NotFound
+from studio.errors import InvalidInput
 from studio.ids import new_id
 from studio.methods import METHODS, MethodBase
 from studio.runs import Plan, RunSpec
 from studio.spending import Quote
 
-DATASET_FIELD = "data.dataset_version_id"
 APPLY_FIELD = "apply"
 # Which dataset the drawn split is of; when another one is chosen, the split follows.
 SPLIT_OF_FIELD = "split_of"
-# What an address may say beside the dataset, such as that of a suggestion.
-_ASKED_FOR = {"base_model": "base_model.id", "max_length": "data.max_length_tokens", "train_on": "data.train_on"}
-_IN_ADDRESS = frozenset(PARTS) - {"license"}
 _DEFAULT_METHOD = "qlora"
 _DATASETS_SHOWN = 200
 
@@ -239,10 +235,9 @@ def make_draft(
 
 def _quoted(session: Session, actor: Actor, draft: Draft) -> Draft:
     spec, settings = draft.outcome[0], draft.services.settings
-    make_quote = getattr(spending, "quote", None)
-    if spec is None or make_quote is None:
+    if spec is None:
         return draft
-    quote = make_quote(session, actor, spec, settings=settings, hardware_id=draft.hardware.chosen or None)
+    quote = spending.quote(session, actor, spec, settings=settings, hardware_id=draft.hardware.chosen or None)
     return replace(draft, quote=quote)
 
 
@@ -253,28 +248,16 @@ def _with_fix(session: Session, actor: Actor, draft: Draft) -> Draft:
     if fix is None:
         return draft
     changed = values_of(fix, draft.method_kind)
-    fixed = replace(draft, values={**draft.values, **changed}, quote=None)
+    fixed = replace(draft, values={**_without_settings(draft.values, changed), **changed}, quote=None)
     fields = [field for part in PARTS if part != "method" for field in fixed.part(part)]
     fields += [field for card in fixed.method_cards for field in card.fields]
     return replace(_quoted(session, actor, fixed), applied=redrawn_parts(fix, changed, fields))
 
 
-def starting_values(session: Session, actor: Actor, request: Request) -> dict[str, str]:
-    """What the address asks for: `from` a run, or a `dataset` and its `version`, and some fields."""
-    values: dict[str, str] = {}
-    if run_id := request.query_params.get("from"):
-        run = runs.get_run(session, actor, run_id)
-        values |= flat(run.spec) | mix_values(run.spec["data"]) | {"parent_run_id": run.id}
-    if dataset_id := request.query_params.get("dataset"):
-        number = request.query_params.get("version", "")[:7]
-        dataset = datasets.get_dataset(session, actor, dataset_id)
-        values |= dataset_values(datasets.pick_version(dataset, int(number) if number.isdecimal() else None))
-    for name, field in _ASKED_FOR.items():
-        if name in request.query_params:
-            values[field] = request.query_params[name][:200]
-    # Accepting a licence is no part of an address: a person does it on the form.
-    asked = {name: text[:200] for name, text in request.query_params.items() if name.split(".")[0] in _IN_ADDRESS}
-    return values | asked
+def _without_settings(values: Mapping[str, str], changed: Mapping[str, str]) -> dict[str, str]:
+    """The values without those of a method that a fix chooses: it brings its usual settings."""
+    kind = changed.get("method.kind")
+    return {name: text for name, text in values.items() if not (kind and name.startswith(f"method.{kind}."))}
 
 
 def _split_of_other_dataset(values: Mapping[str, str], found: list[Dataset]) -> dict[str, str]:
@@ -284,30 +267,3 @@ def _split_of_other_dataset(values: Mapping[str, str], found: list[Dataset]) -> 
         return {}
     version = next((known for dataset in found for known in dataset.versions if known.id == chosen), None)
     return flat({"data": {"split": version.split}}) if version else {}
-
-
-def dataset_values(version: DatasetVersion) -> dict[str, str]:
-    """A version of a dataset with its own split, as form values."""
-    return flat({"data": {"dataset_version_id": version.id, "split": version.split}})
-
-
-def checked_spec(session: Session, actor: Actor, values: Mapping[str, str]) -> RunSpec:
-    """The spec of a form; raises InvalidInput by field."""
-    try:
-        version = datasets.get_version(session, actor, values.get(DATASET_FIELD, ""))
-    except NotFound as error:
-        sentence = "Pick a dataset of the list."
-        raise InvalidInput("Some settings need another look.", fields={DATASET_FIELD: sentence}) from error
-    mix = mix_of(values, lambda version_id: _own_version(session, actor, version_id))
-    try:
-        return spec_from_form(values, sha256=version.sha256, frozen_split=version.frozen_split, mix=mix)
-    except InvalidInput as error:
-        fields = {slot_field(name): sentence for name, sentence in error.fields.items()}
-        raise InvalidInput(error.message, fields=fields) from error
-
-
-def _own_version(session: Session, actor: Actor, version_id: str) -> DatasetVersion | None:
-    try:
-        return datasets.get_version(session, actor, version_id)
-    except NotFound:
-        return None

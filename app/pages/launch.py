@@ -5,11 +5,13 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
 from app.deps import CurrentActor, CurrentServices, CurrentSession
 from app.forms import flat
-from app.pages._draft import checked_spec, make_draft, starting_values
+from app.pages._draft import make_draft
+from app.pages._entered import checked_spec, starting_values
+from app.pages._hardware import HARDWARE_FIELD
 from app.pages._license import as_accepted
 from app.pages._values import FormValues
 from app.render import is_fragment_request, render
-from studio import runs
+from studio import runs, spending
 from studio.errors import InvalidInput
 
 router = APIRouter(prefix="/runs")
@@ -34,12 +36,13 @@ def launch_run(
     """Launch, or show the form again with a sentence at each field."""
     root = services.settings.models_root
     try:
-        run = runs.launch(
+        run = spending.launch(
             session,
             actor,
             as_accepted(session, actor, checked_spec(session, actor, form), form, models_root=root),
             queue=services.queue,
             settings=services.settings,
+            hardware_id=form.get(HARDWARE_FIELD) or None,
             name=form.get("name", ""),
             parent_run_id=form.get("parent_run_id") or None,
             idempotency_key=form.get("idempotency_key"),
