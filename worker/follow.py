@@ -97,6 +97,9 @@ class Follower:
         if exit_code == EXIT_SAVED and self._told is None and self._attempt.keeper.is_worker_stopping(TOGETHER_SECONDS):
             # Whoever stops the worker has told its trainer too.
             self._told = "stopped"
+        if exit_code == -FINISH and self._told is None and self._attempt.beyond_cap() >= 0:
+            # The signal came before the trainer listened.
+            self._told = "cap"
         left = Left(exit_code, self._told, self._told_to_finish, self._hung_seconds, count_oom_kills() - oom_kills)
         log.info("%s: the %s, process %d, is gone: %s", run_id, self._who, pid, left)
         if self._told != "lost":

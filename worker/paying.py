@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from studio import runs, spending
+from studio.actors import Actor
 from studio.budget import find_hardware
 from studio.budget.capping import Cap, cap_of, words_of_cap
 from studio.runs import Run
@@ -60,8 +61,7 @@ def begin_paying(session: Session, lease: runs.Lease, device: Device) -> Paying:
     Raises AttemptOver when the run has a cap in dollars and its hardware has no price.
     """
     run = session.get_one(Run, lease.run_id)
-    told = session.get(spending.Price, (run.owner_id, device.hardware_id))
-    price = told.hourly if told else None
+    price = spending.price_of(session, Actor(id=run.owner_id), device.hardware_id)
     runs.describe_stint(session, lease, device=device.name, hardware=device.hardware_id, hourly=price)
     budget = run.run_spec.budget
     if not budget.is_set:
