@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from studio import datasets, runs
+from studio import datasets, runs, spending
 from studio.actors import Actor
 from studio.base_models import get_base_model
 from studio.db import SessionFactory, reading, transaction
@@ -188,12 +188,13 @@ def _launch(
     hardware_id: str | None = None,
     key: str | None = None,
 ) -> Run:
-    return runs.launch(
+    return spending.launch(
         session,
         actor,
         spec,
         queue=queue,
         settings=settings,
+        hardware_id=hardware_id,
         name=f"{ladder.name}: {rung_label(spec)}",
         idempotency_key=key or _KEY_OF_RUNG.format(ladder.id, number),
         terms=Terms(ladder_id=ladder.id, rung=number),

@@ -76,6 +76,11 @@ class Sight:
         return _sum(list(self.spent_by_run.values()))
 
     @property
+    def launched(self) -> int:
+        """How many rungs have, or had, a run."""
+        return sum(rung.is_launched for rung in self.standings)
+
+    @property
     def open_runs(self) -> list[Run]:
         """Those that are not over: one, or more where a rung was retried meanwhile."""
         return [run for run in self.runs if not run.is_over]
