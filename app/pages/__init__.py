@@ -13,6 +13,7 @@ from app.pages import (
     guide,
     home,
     hub,
+    ladders,
     launch,
     mapping,
     own_test,
@@ -50,7 +51,7 @@ _OF_DATASETS = (
     card,
     preview,
 )
-for module in (home, guide, demo, theme, *_OF_DATASETS, launch, runs, run, run_actions, adapters, prices, system):
+for module in (home, guide, demo, theme, *_OF_DATASETS, launch, ladders, runs, run, run_actions, adapters, prices, system):
     router.include_router(module.router)
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "guide",
     "home",
     "hub",
+    "ladders",
     "launch",
     "mapping",
     "own_test",

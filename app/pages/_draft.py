@@ -14,6 +14,7 @@ from app.pages._applying import Redrawn, find_fix, redrawn_parts, values_of
 from app.pages._entered import DATASET_FIELD, dataset_values
 from app.pages._estimate import bar_of, price_words, summary_of
 from app.pages._hardware import HardwareChoices, hardware_choices
+from app.pages._ladder import LadderOffer, offer_of
 from app.pages._license import ACCEPTED_KEY_FIELD, LicensePart, license_part
 from app.pages._mix import Slot, mix_of, slots
 from studio import datasets, runs, spending
@@ -158,6 +159,11 @@ class Draft:
         """Method and settings to begin with, as far as the form can be read."""
         spec, plan, _ = self.outcome
         return advice_for(spec, plan, self.version, self.base_model, quote=self.quote, catalogue=self.base_models)
+
+    @property
+    def ladder(self) -> LadderOffer:
+        """What the offer of a ladder says."""
+        return offer_of(self.values)
 
     @property
     def disk_shortage(self) -> str | None:
