@@ -5,11 +5,12 @@ import shutil
 
 from sqlalchemy.orm import Session
 
-from studio import adapters, runs
+from studio import adapters, runs, spending
 from studio.errors import StorageFull
 from studio.runs import Run
 from studio.runs.events import Exported
 from studio.runs.protocol import has_progressed
+from studio.storage import StoredFile
 from worker.bench import Bench
 from worker.keeper import Ending
 from worker.outcome import CAP_BEFORE_CHECKPOINT, Cancel, Crash, Drop, Fail, Finish, HandBack, Outcome, Tried, Wait
@@ -102,9 +103,15 @@ def _register(bench: Bench, lease: runs.Lease, writer: Writer, exported: Exporte
         bench.storage.delete(stored.key)
         return Fail("internal", "The archive was changed or damaged after its export; run again.")
     try:
-        writer.write(lambda session: adapters.register(session, lease, exported, stored))
+        writer.write(lambda session: _finish(session, bench, lease, exported, stored))
     except runs.LeaseLost:
         # Either a person cancelled at the last moment, or the run is another's; then this raises again.
         bench.storage.delete(stored.key)
         return Cancel() if writer.write(lambda session: runs.renew(session, lease)) == "cancel" else Drop()
     return Finish(exported)
+
+
+def _finish(session: Session, bench: Bench, lease: runs.Lease, exported: Exported, stored: StoredFile) -> None:
+    """Register the result and end the run; what it took corrects the estimates of later ones."""
+    adapters.register(session, lease, exported, stored)
+    spending.remember(session, lease.run_id, bench.settings)
