@@ -21,6 +21,7 @@ from app.api import (
     runs,
     splits,
     system,
+    trials,
     versions,
 )
 
@@ -40,6 +41,7 @@ for _part in (
     methods,
     prices,
     estimates,
+    trials,
     runs,
     run_actions,
     history,

@@ -22,7 +22,7 @@ from studio.runs.status import Status
 router = APIRouter(prefix="/runs", tags=["runs"])
 
 _YAML_TYPES = {"application/yaml", "application/x-yaml", "text/yaml"}
-_LAUNCH: dict[str, Any] = {
+_LAUNCHED: dict[str, Any] = {
     "type": "object",
     "required": ["spec"],
     "properties": {
@@ -31,6 +31,15 @@ _LAUNCH: dict[str, Any] = {
         "parent_run_id": {"type": "string"},
         "hardware": {"type": "string", "description": "What it is estimated for; else what a worker has."},
     },
+}
+LAUNCH_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _LAUNCHED},
+            "application/yaml": {"schema": {"type": "string"}},
+        },
+    }
 }
 
 
@@ -78,6 +87,7 @@ class RunOut(Out):
     base_model: str
     dataset_version_id: str
     parent_run_id: str | None
+    kind: str
     attempt: int
     step: int
     total_steps: int
@@ -129,6 +139,8 @@ class RunDetailOut(RunOut):
 
     spec: dict[str, Any]
     resolved: dict[str, Any]
+    trial: dict[str, Any]
+    license_statement: str
     actions: tuple[runs.Action, ...] = ()
     suggestions: tuple[SuggestionOut, ...] = ()
     alerts: tuple[AlertOut, ...] = ()
@@ -145,20 +157,7 @@ async def read_launch(request: Request) -> LaunchIn:
     raise UnsupportedFile("Send the run as application/json, or its spec as application/yaml.")
 
 
-@router.post(
-    "",
-    status_code=201,
-    summary="Launch a run",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": _LAUNCH},
-                "application/yaml": {"schema": {"type": "string"}},
-            },
-        }
-    },
-)
+@router.post("", status_code=201, summary="Launch a run", openapi_extra=LAUNCH_BODY)
 def launch_run(
     wanted: Annotated[LaunchIn, Depends(read_launch)],
     session: CurrentSession,

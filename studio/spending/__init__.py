@@ -8,6 +8,7 @@ from studio.spending.prices import PricedHardware, list_prices, price_of, remove
 from studio.spending.quotes import Fitting, MethodOffer, Quote, Refusal
 from studio.spending.quoting import find_device, quote
 from studio.spending.stints import Total, lines, spent, spent_before, spent_by_run, totals
+from studio.spending.trying import launch_full
 
 __all__ = [
     "Fitting",
@@ -20,6 +21,7 @@ __all__ = [
     "check_licenses",
     "find_device",
     "launch",
+    "launch_full",
     "license_statement",
     "lines",
     "list_prices",
