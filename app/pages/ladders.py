@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter
 from app.live import announce
-from app.pages._entered import checked_spec, make_draft
+from app.pages._draft import make_draft
+from app.pages._entered import checked_spec
 from app.pages._hardware import HARDWARE_FIELD
 from app.pages._ladder import chosen_rungs, min_gain_of
 from app.pages._license import as_accepted
