@@ -27,16 +27,16 @@ def cautions_of(
     return tuple(found)
 
 
-def gigabytes(size: int) -> str:
-    """Memory with the two digits that are known of it; GB as GPUs are sold, which count 2**30 bytes."""
+def gibibytes(size: int) -> str:
+    """Memory with the two digits that are known of it."""
     value = size / 2**30
-    return f"{value:.1f} GB" if value < 9.95 else f"{value:,.0f} GB"
+    return f"{value:.2g} GiB" if value < 9.95 else f"{value:,.0f} GiB"
 
 
 def _memory(estimate: Estimate, fixes: tuple[Fix, ...]) -> Iterator[Caution]:
     if estimate.memory_bytes is None or estimate.available_bytes is None or estimate.fit in (None, "fits"):
         return
-    needs, has = gigabytes(estimate.memory_bytes), gigabytes(estimate.available_bytes)
+    needs, has = gibibytes(estimate.memory_bytes), gibibytes(estimate.available_bytes)
     if estimate.fit == "tight":
         sentence = f"This run needs about {needs} of the {has} of {estimate.hardware_label}: tight, it may run out."
         yield Caution("memory", sentence, fixes)

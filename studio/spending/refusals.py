@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from studio.budget.cautions import gigabytes
+from studio.budget.cautions import gibibytes
 from studio.budget.estimate import Estimate, Fix
 from studio.runs import RunSpec
 from studio.spending.quotes import PriceFrom, Refusal
@@ -22,7 +22,7 @@ def refusals_of(
 def _memory(estimate: Estimate, fixes: tuple[Fix, ...]) -> Iterator[Refusal]:
     if estimate.fit != "does_not_fit" or estimate.memory_bytes is None or estimate.available_bytes is None:
         return
-    needs, has = gigabytes(estimate.memory_bytes), gigabytes(estimate.available_bytes)
+    needs, has = gibibytes(estimate.memory_bytes), gibibytes(estimate.available_bytes)
     sentence = f"This run does not fit: it needs about {needs}, and {estimate.hardware_label} has {has} for it."
     fitting = tuple(fix for fix in fixes if fix.fits)
     if fitting:
