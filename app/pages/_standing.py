@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.alerts import alerts_of
+from app.pages._trial import trial_view
 from studio import adapters, runs
 from studio.ids import new_id
 
@@ -21,6 +22,7 @@ def status_context(session: Session, run: runs.Run) -> dict[str, Any]:
         "actions": runs.allowed_actions(run, has_checkpoint=checkpoint is not None),
         "suggestions": runs.suggestions_for(run.run_spec, run.failure_kind),
         "alerts": alerts_of(session, run),
+        "trial": trial_view(run),
         "attempts": runs.count_attempts(session, run) if run.epoch > 1 else run.epoch,
         "came_back": runs.last_return(session, run) if run.epoch > 1 else "",
         "has_resumed": runs.has_resumed(session, run),

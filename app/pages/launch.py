@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from sqlalchemy.orm import Session
 
-from app.deps import CurrentActor, CurrentServices, CurrentSession
+from app.deps import CurrentActor, CurrentServices, CurrentSession, Services
 from app.forms import flat
 from app.pages._draft import make_draft
 from app.pages._entered import checked_spec, starting_values
@@ -12,6 +13,7 @@ from app.pages._license import as_accepted
 from app.pages._values import FormValues
 from app.render import is_fragment_request, render
 from studio import runs, spending
+from studio.actors import Actor
 from studio.errors import InvalidInput
 
 router = APIRouter(prefix="/runs")
@@ -34,6 +36,33 @@ def launch_run(
     request: Request, form: FormValues, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> Response:
     """Launch, or show the form again with a sentence at each field."""
+    return _launched(request, form, session, actor, services)
+
+
+@router.post("/trial")
+def try_run(
+    request: Request, form: FormValues, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> Response:
+    """Launch a trial of what the form says; the form itself may still be launched."""
+    key = form.get("idempotency_key")
+    return _launched(
+        request,
+        form | ({"idempotency_key": f"{key}-trial"} if key else {}),
+        session,
+        actor,
+        services,
+        terms=runs.Terms(kind="trial"),
+    )
+
+
+def _launched(
+    request: Request,
+    form: dict[str, str],
+    session: Session,
+    actor: Actor,
+    services: Services,
+    terms: runs.Terms | None = None,
+) -> Response:
     root = services.settings.models_root
     try:
         run = spending.launch(
@@ -46,6 +75,7 @@ def launch_run(
             name=form.get("name", ""),
             parent_run_id=form.get("parent_run_id") or None,
             idempotency_key=form.get("idempotency_key"),
+            terms=terms,
         )
     except InvalidInput as error:
         draft = make_draft(session, actor, services, form, error=error)

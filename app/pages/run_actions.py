@@ -90,6 +90,16 @@ def run_again(
     return go_to(click.request, f"/runs/{run.id}")
 
 
+@router.post("/full-run")
+def launch_full(click: CurrentClick) -> Response:
+    """Launch in full what a trial has tried."""
+    services = click.services
+    run = spending.launch_full(
+        click.session, click.actor, click.run_id, queue=services.queue, settings=services.settings
+    )
+    return go_to(click.request, f"/runs/{run.id}")
+
+
 def _with_files(click: Click, verb: Callable[..., runs.Run]) -> runs.Run:
     services = click.services
     return verb(services.session_factory, click.actor, click.run_id, queue=services.queue, settings=services.settings)

@@ -93,7 +93,7 @@ def test_a_licence_that_asks_is_accepted_before_a_launch(client: TestClient, spe
     made = client.post("/api/runs", json={"spec": spec})
 
     assert refused.status_code == 422
-    assert "tick that you accept it" in refused.json()["fields"]["license.accepted"]
+    assert "tick that you accept it" in refused.json()["error"]["fields"]["license.accepted"]
     assert made.status_code == 201
     assert 'a name that begins with "Llama"' in made.json()["license_statement"]
 
