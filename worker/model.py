@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedTokenizerBase
 
-from studio.base_models import BaseModelFacts, check_weight_files, read_config
+from studio.base_models import ARCHITECTURES, BaseModelFacts, check_weight_files, read_config
 from studio.errors import InvalidInput
 from studio.runs import RunSpec
 from worker.hardware import Hardware
@@ -54,7 +54,7 @@ def load_model(folder: Path, spec: RunSpec, hardware: Hardware, start: Weights |
     config = read_config(folder)
     check_weight_files(folder)
     tokenizer = load_tokenizer(folder)
-    base = load_base(folder, spec, hardware)
+    base = load_base(folder, spec, hardware, ARCHITECTURES[config["model_type"]].kernel)
     base.config.use_cache = False
     facts = BaseModelFacts(id=spec.base_model.id, label=spec.base_model.id, family="", model_type=config["model_type"])
     plain = spec.method.peft(facts)
@@ -69,7 +69,7 @@ def load_model(folder: Path, spec: RunSpec, hardware: Hardware, start: Weights |
     return Loaded(model, tokenizer, config, virtual_tokens=plain.get("num_virtual_tokens", 0))
 
 
-def load_base(folder: Path, spec: RunSpec, hardware: Hardware) -> Any:
+def load_base(folder: Path, spec: RunSpec, hardware: Hardware, kernel: str) -> Any:
     """Load the weights: frozen ones in the compute format, trained ones in float32 unless bfloat16 is asked for.
 
     An update of 1e-5 is lost in bfloat16, which has 8 bits of mantissa, so whole models train on float32 masters.
@@ -83,7 +83,7 @@ def load_base(folder: Path, spec: RunSpec, hardware: Hardware) -> Any:
             dtype=dtype,
             quantization_config=quantization_config(spec, hardware),
             device_map={"": 0} if hardware.on_gpu else None,
-            attn_implementation="sdpa",
+            attn_implementation=kernel,
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,

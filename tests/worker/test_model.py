@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 import torch
 from bitsandbytes.nn import Linear4bit
+from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from worker.hardware import Hardware
 from worker.losses import IGNORED, plain_losses
 from worker.model import load_model, trained
 from worker.trainer import usable_optimizer
 
-from .conftest import make_spec
+from .conftest import make_spec, save_tokenizer
 
 # peft 0.21 uses a name that transformers 5.23 has renamed; a run keeps it out of its log in the same way.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
@@ -34,6 +35,26 @@ def test_a_4_bit_base_keeps_float32_adapters_and_a_layout_that_trains(base_folde
     with torch.no_grad():
         loaded.model.eval()(input_ids=ids)
     assert not any(getattr(layer.weight.quant_state, "packing_format_for_cpu", False) for layer in layers)
+
+
+def test_a_base_with_capped_scores_loads_and_learns(tmp_path: Path) -> None:
+    config = Gemma2Config(
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+    )
+    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+
+    model = load(tmp_path, method={"kind": "lora"}).model.train()
+    model(input_ids=torch.tensor([[5, 6, 7]])).logits.sum().backward()
+
+    assert model.config._attn_implementation == "eager"
+    assert all(weight.grad is not None for weight in trained(model).values())
 
 
 def test_parameters_of_a_packed_base_are_counted_unpacked(base_folder: Path) -> None:
