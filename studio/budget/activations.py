@@ -110,11 +110,14 @@ def head_bytes(step: Step) -> int:
 
 def _norms(step: Step) -> int:
     """Each norm keeps its input in float32 and a factor a row; a trained one its output before the weight too."""
-    shape, kept = step.shape, 4
-    if step.full:
-        kept += 4 if step.shape.model_type.startswith("gemma") else step.stream
-    heads = shape.query_width + shape.key_width if shape.query_norm else 0
-    return kept * (shape.norms * shape.hidden + heads) + 4 * (shape.norms + (shape.heads if heads else 0))
+    shape = step.shape
+    in_float32 = shape.model_type.startswith("gemma")
+    kept = 4 + (4 if in_float32 else step.stream) * step.full
+    found = shape.norms * (kept * shape.hidden + 4)
+    if shape.query_norm:
+        kept = 4 + (4 if in_float32 else step.compute) * step.full
+        found += kept * (shape.query_width + shape.key_width) + 4 * (shape.heads + shape.kv_heads)
+    return found
 
 
 def _attention(step: Step) -> int:
@@ -122,10 +125,14 @@ def _attention(step: Step) -> int:
     shape, c = step.shape, step.compute
     masked = step.batch > 1
     if shape.materialises_scores:
-        # Softmax in float32, then in c bytes, and what the cap on scores keeps.
-        return 3 * c * shape.query_width + shape.heads * step.length * (4 + 2 * c)
-    keys = shape.query_width if masked else shape.key_width
-    return 2 * c * (shape.query_width + keys) + 4 * shape.heads + (c * step.length if masked else 0)
+        # The softmax in float32 and in c bytes (one tensor if that is the same), and what the cap on scores keeps.
+        return 3 * c * shape.query_width + shape.heads * step.length * (4 + c + (c if c < 4 else 0))
+    repeated = masked and shape.heads > shape.kv_heads
+    found = 2 * c * (shape.query_width + (shape.query_width if repeated else shape.key_width)) + 4 * shape.heads
+    if shape.fused and not repeated:
+        # The values are a view of the whole product.
+        found += c * (shape.query_width + shape.key_width)
+    return found + (c * step.length if masked else 0)
 
 
 def _inputs(step: Step, names: frozenset[str]) -> int:
@@ -146,8 +153,9 @@ def _inputs(step: Step, names: frozenset[str]) -> int:
             own += copied
             if not copied:
                 shared[group] = linear.inputs
-    # The attention keeps its output, which is what the next linear reads.
-    shared.pop("output", None)
+    if not (step.shape.materialises_scores or step.shape.fused):
+        # The attention keeps its output, which is what the next linear reads; the others read a copy of it.
+        shared.pop("output", None)
     return own + sum(shared.values()) * step.compute
 
 

@@ -61,9 +61,14 @@ class ModelShape:
         return self.kv_heads * self.head_dim
 
     @property
+    def fused(self) -> bool:
+        """Whether queries, keys and values are one product."""
+        return self.linears[0].name == "qkv_proj"
+
+    @property
     def materialises_scores(self) -> bool:
-        """Whether its attention holds (T, T) scores: transformers caps those of Gemma 2, which no kernel here does."""
-        return self.model_type == "gemma2"
+        """Whether its attention holds all (T, T) scores."""
+        return ARCHITECTURES[self.model_type].kernel == "eager"
 
     @property
     def linear_parameters(self) -> int:
