@@ -139,9 +139,9 @@ def _not_worth_it(rungs: Sequence[Rung], last: Rung, min_gain: float) -> str:
     if gain <= 0:
         return f"{last.label} did not lower the validation loss, so the ladder was not climbed further."
     return (
-        f"{last.label} lowered the validation loss by {gain:.1%}, less than the {min_gain:.1%} that you asked for: "
-        "climbing on is not worth it."
-    ).replace("%", " %")
+        f"{last.label} lowered the validation loss by {100 * gain:.1f} %, less than the {100 * min_gain:g} % that you "
+        "asked for: climbing on is not worth it."
+    )
 
 
 def _top_words(rungs: Sequence[Rung]) -> str:
@@ -161,10 +161,10 @@ def _keep_words(rungs: Sequence[Rung], able: Sequence[Rung], kept: Rung, best: R
     quality = quality_of(rungs, kept.number)
     share = _cost(kept, able) / _cost(best, able) if _cost(best, able) > 0 else None
     what = "money" if _is_priced(able) else "time"
-    good = f"{quality:.0%} of the best quality".replace("%", " %") if quality is not None else "about the best quality"
+    good = "about the best quality" if quality is None else f"{100 * quality:.0f} % of the best quality"
     if share is None or share >= 1:
         return f"Keep {kept.label}: {good}."
-    return f"Keep {kept.label}: {good} for " + f"{share:.0%} of the {what}.".replace("%", " %")
+    return f"Keep {kept.label}: {good} for {100 * share:.0f} % of the {what}."
 
 
 def _loss(rung: Rung) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from studio import datasets, runs, spending
@@ -81,15 +81,15 @@ def get_ladder(session: Session, actor: Actor, ladder_id: str) -> Ladder:
     return ladder
 
 
+def ladder_of(session: Session, run: Run) -> Ladder | None:
+    """The ladder that a run is a rung of."""
+    return session.get(Ladder, run.ladder_id) if run.ladder_id else None
+
+
 def list_ladders(session: Session, actor: Actor, *, limit: int = 50, after: str | None = None) -> list[Ladder]:
     """Newest first; `after` is the id of the last one seen."""
     query = select(Ladder).where(Ladder.owner_id == actor.id).order_by(Ladder.id.desc()).limit(limit)
     return list(session.scalars(query.where(Ladder.id < after) if after else query))
-
-
-def count_ladders(session: Session, actor: Actor) -> int:
-    """How many ladders the actor has."""
-    return session.scalar(select(func.count()).select_from(Ladder).where(Ladder.owner_id == actor.id)) or 0
 
 
 def stop_ladder(session: Session, actor: Actor, ladder_id: str, *, cancel_runs: bool) -> tuple[Ladder, list[Run]]:

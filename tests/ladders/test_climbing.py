@@ -46,7 +46,7 @@ def test_a_gain_that_is_not_worth_it_ends_the_climb_in_words() -> None:
 
     assert move is not None and (move.launch, move.state) == (None, "done")
     assert move.outcome == (
-        "LoRA, rank 8 lowered the validation loss by 0.5 %, less than the 2.0 % that you asked for: "
+        "LoRA, rank 8 lowered the validation loss by 0.5 %, less than the 2 % that you asked for: "
         "climbing on is not worth it."
     )
 
