@@ -7,10 +7,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.deps import CurrentActor, CurrentSession, IdInPath, PageAfter
 from app.render import render
-from studio import runs
+from studio import ladders, runs
 
 router = APIRouter(prefix="/runs")
 _PAGE_RUNS = 50
+_SHOWN_LADDERS = 3
 _FILTERS = {
     "": "All",
     "queued": "Waiting",
@@ -33,8 +34,11 @@ def list_runs(
     """Newest first, of one status if asked."""
     statuses = sorted(runs.ACTIVE) if status == "active" else [status] if status else []
     found = runs.list_runs(session, actor, limit=_PAGE_RUNS, after=after, statuses=statuses)
+    # Beside the newest runs only: the list of ladders has a page of its own.
+    newest = [] if status or after else ladders.list_ladders(session, actor, limit=_SHOWN_LADDERS)
     context = {
         "runs": found,
+        "sights": ladders.sights_of(session, newest),
         "status": status,
         "filters": _FILTERS,
         "next_after": found[-1].id if len(found) == _PAGE_RUNS else None,
