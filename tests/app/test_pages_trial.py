@@ -1,7 +1,6 @@
 """The trial run on its pages, and the licences in the launch form."""
 
 import re
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
