@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from sqlalchemy.orm import Session
 
+from app.checklist import checklist_of
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services
 from app.pages._charts import CHARTS, loss_table, series_of
 from app.pages._quoted import source_of, told_and_took
@@ -48,6 +49,16 @@ def show_losses(request: Request, run_id: IdInPath, session: CurrentSession, act
     """The table twin of the loss chart."""
     run = runs.get_run(session, actor, run_id)
     return render(request, "runs/_losses.html", {"run": run, "losses": loss_table(session, run)})
+
+
+@router.get("/checklist")
+def show_checklist(
+    request: Request, run_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> HTMLResponse:
+    """What was done before, during and after, as far as facts tell."""
+    run = runs.get_run(session, actor, run_id)
+    checklist = checklist_of(session, run, services.settings.models_root)
+    return render(request, "runs/_checklist.html", {"run": run, "checklist": checklist})
 
 
 @router.get("/log")
@@ -117,6 +128,7 @@ def page_context(session: Session, run: runs.Run, services: Services) -> dict[st
         "prompts": _by_prompt(session, run),
         "losses": loss_table(session, run),
         "settings": settings_of(run),
+        "checklist": checklist_of(session, run, services.settings.models_root),
         "told": told_and_took(run, spending.spent(session, run)),
         "told_from": source_of(run),
     }

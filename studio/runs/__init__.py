@@ -2,12 +2,14 @@
 
 from studio.runs.actions import Action, allowed_actions, cancel, pause, resume
 from studio.runs.alerts import read_alerts
+from studio.runs.changes import Change, changes
 from studio.runs.continuing import continued_ids, keep, retry, run_again
 from studio.runs.disk import disk_shortage, needed_bytes
 from studio.runs.events import Event, event_line, parse_event
 from studio.runs.folders import attempt_folder, checkpoint_folder, read_log
 from studio.runs.following import MAX_POINTS_AT_ONCE, NewPoint, Standing, read_new_points, read_standing
 from studio.runs.holding import describe_stint, last_sign
+from studio.runs.kin import Kin, tried_before
 from studio.runs.lease import (
     LeaseLost,
     add_event,
@@ -79,11 +81,13 @@ __all__ = [
     "TERMINAL",
     "Action",
     "Alert",
+    "Change",
     "Checkpoint",
     "Damaged",
     "Event",
     "GiveUp",
     "Holder",
+    "Kin",
     "Lease",
     "LeaseLost",
     "Measurement",
@@ -112,6 +116,7 @@ __all__ = [
     "allowed_actions",
     "attempt_folder",
     "cancel",
+    "changes",
     "checkpoint_folder",
     "claim",
     "claim_next",
@@ -171,6 +176,7 @@ __all__ = [
     "suggestions_for",
     "suggestions_for_alert",
     "take_due",
+    "tried_before",
     "validate_spec",
     "verify_folder",
 ]
