@@ -16,7 +16,8 @@ _UNKNOWN = {"gpu": 0.45, "cpu": 0.6}
 _LEAST = 0.08
 _UNKNOWN_MEMORY, _LEAST_MEMORY = 0.12, 0.03
 _WIDEST_RATIO = 30.0
-_FARTHEST = 3.0
+# Runs scatter by this much anyway; what is this many times as far out as usual is taken for an accident.
+_USUAL, _FARTHEST = 0.15, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _mean(weighed: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
     if not total:
         return 0.0, 0.0, 0.0
     middle = _median(weighed)
-    usual = max(0.05, _median([(weight, abs(value - middle)) for weight, value in weighed]))
+    usual = max(_USUAL, _median([(weight, abs(value - middle)) for weight, value in weighed]))
     kept = [(weight * _trust(abs(value - middle) / usual), value) for weight, value in weighed]
     sure = sum(weight for weight, _ in kept)
     mean = sum(weight * value for weight, value in kept) / sure
