@@ -55,13 +55,23 @@ def fixes_for(
     """
     before = measure(spec)[0]
     single = [_fix(spec, [step], measure) for step in _steps(spec, suggested_length)]
-    saving = [fix for fix in single if fix.memory_bytes is not None and fix.memory_bytes < before]
+    saving = _one_of_each([fix for fix in single if fix.memory_bytes is not None and fix.memory_bytes < before])
     found = [fix for fix in saving if fix.fits]
     if not found:
         combined = _combined(spec, measure, suggested_length)
         found = [combined] if combined else []
     found += _smaller_models(spec, measure, smaller_models)
     return (*found, *(fix for fix in saving if not fix.fits))
+
+
+def _one_of_each(fixes: list[Fix]) -> list[Fix]:
+    """Of every kind the mildest that fits, else the strongest."""
+    kinds: dict[str, Fix] = {}
+    for fix in fixes:
+        kind = fix.key.split("-")[0]
+        if kind not in kinds or not kinds[kind].fits:
+            kinds[kind] = fix
+    return list(kinds.values())
 
 
 def _combined(spec: RunSpec, measure: Measure, suggested_length: int | None) -> Fix | None:
@@ -132,18 +142,15 @@ def _steps(spec: RunSpec, suggested_length: int | None) -> Iterator[_Step]:
 
 
 def _accumulated(spec: RunSpec) -> Iterator[_Step]:
-    """One row at a time, so that a step is made of as many rows as before."""
-    effective = spec.hyperparameters.effective_batch
-    if spec.hyperparameters.batch_size == 1 or effective > _MOST_ACCUMULATION:
-        return
-    sizes = [spec.hyperparameters.batch_size // 2, 1]
-    for batch in dict.fromkeys(size for size in sizes if size and effective % size == 0):
-        label = f"Batch of {batch}, accumulated {effective // batch} times"
-        changes = {
-            "hyperparameters.batch_size": batch,
-            "hyperparameters.gradient_accumulation_steps": effective // batch,
-        }
-        yield _Step(f"batch-{batch}", label, f"{effective} rows make a step as before; a little slower.", changes)
+    """Half of the rows at a time, or a quarter, down to one; a step is made of as many rows as before where it can."""
+    effective, size = spec.hyperparameters.effective_batch, spec.hyperparameters.batch_size
+    halves = [size >> times for times in range(1, size.bit_length())]
+    for batch in dict.fromkeys([*(half for half in halves if effective % half == 0), *([1] if size > 1 else [])]):
+        times = min(effective // batch, _MOST_ACCUMULATION)
+        changes = {"hyperparameters.batch_size": batch, "hyperparameters.gradient_accumulation_steps": times}
+        as_before = "as before" if times * batch == effective else f"instead of {effective:,}"
+        costs = f"{times * batch:,} rows make a step {as_before}; a little slower."
+        yield _Step(f"batch-{batch}", f"Batch of {batch}, accumulated {times:,} times", costs, changes)
 
 
 def _four_bit(spec: RunSpec) -> Iterator[_Step]:

@@ -44,6 +44,24 @@ def test_a_single_change_that_fits_comes_first_and_keeps_the_effective_batch() -
     assert changed.hyperparameters.effective_batch == 16 and needed(changed) == found[0].memory_bytes
 
 
+def test_of_smaller_batches_only_the_largest_that_fits_is_offered() -> None:
+    # 40 GB of weights, and 4 for each row of a batch.
+    keys = [fix.key for fix in fixes(spec_of(), room=48)]
+
+    assert keys[0] == "batch-2"
+    assert not {"batch-4", "batch-1"} & set(keys)
+
+
+def test_more_rows_than_can_be_accumulated_become_fewer() -> None:
+    spec = spec_of(hyperparameters={"batch_size": 1024, "gradient_accumulation_steps": 4})
+
+    fix = next(fix for fix in fixes(spec, room=44) if fix.key == "batch-1")
+
+    assert fix.fits
+    assert fix.gives == "1,024 rows make a step instead of 4,096; a little slower."
+    assert applied(spec, fix.changes).hyperparameters.effective_batch == 1024
+
+
 def test_where_no_single_setting_fits_the_mildest_combination_is_found() -> None:
     found = fixes(spec_of(), room=14)
 
