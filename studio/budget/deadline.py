@@ -2,9 +2,11 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from statistics import median
 
-# Rows differ in length, and so do steps: the longest of these stands for the next one.
 _STEPS_KEPT = 20
+# Rows differ in length, and so do steps; the longest would let one hiccup of the machine end a run early.
+_STEP_MARGIN = 1.25
 # The pace of the first steps says little: allocators, kernels and caches warm up.
 _STEPS_FOR_A_FORECAST = 5
 # A forecast this little beyond the cap is noise.
@@ -41,17 +43,17 @@ class Deadline:
             self._first_step = seconds
 
     def evaluated(self, seconds: float) -> None:
-        """So did a validation with its answers; the longest counts, for answers differ in length."""
-        self._evaluation = max(self._evaluation, seconds)
+        """So did a validation with its answers; the last counts, for answers become shorter."""
+        self._evaluation = seconds
 
     def saved(self, seconds: float) -> None:
         """And a checkpoint."""
-        self._save = max(self._save or 0.0, seconds)
+        self._save = seconds
 
     @property
     def next_step(self) -> float:
-        """The longest that the next step is likely to take."""
-        return max(self._steps, default=self._first_step)
+        """What the next step is likely to take, with a margin."""
+        return _STEP_MARGIN * median(self._steps) if self._steps else self._first_step
 
     @property
     def closing(self) -> float:

@@ -107,17 +107,17 @@ def test_it_is_off_where_the_spec_says_so(course: Begin) -> None:
 def test_a_run_ends_in_time_for_its_last_evaluation_and_closing(course: Begin) -> None:
     run = course(36.0, budget={"max_hours": 0.01})
 
-    # 25 steps and three evaluations are 31 s. Step 26 would end at 32 s, with evaluation and closing at 35 s; step 27
-    # at 36 s, and step 28 beyond the cap.
-    assert run.run() == 27
+    # 26 steps and three evaluations are 32 s. Another step of 1.25 s (with its margin), 2 s of evaluation and 1 s of
+    # closing would end at 36.25 s.
+    assert run.run() == 26
     assert run.measured
-    assert run.now + 1.0 == 36.0
+    assert run.now + 1.0 == 35.0
 
     alert, note, stopped = run.told()
     assert isinstance(alert, Alerted)
     assert isinstance(note, Noted)
-    assert note.message.startswith("Stopped at step 27 of 100: another step would have passed the cap of 0.01 h.")
-    assert stopped == Stopped(by="max_hours", step=27, total_steps=100)
+    assert note.message.startswith("Stopped at step 26 of 100: another step would have passed the cap of 0.01 h.")
+    assert stopped == Stopped(by="max_hours", step=26, total_steps=100)
 
 
 def test_a_forecast_beyond_the_cap_is_told_once_the_pace_is_known(course: Begin) -> None:
