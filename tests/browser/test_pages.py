@@ -23,6 +23,7 @@ PAGES = (
     "/datasets/{dataset}",
     "/runs",
     "/runs/new?recipe=demo",
+    "/runs/new?dataset={dataset}&base_model=Qwen/Qwen3-8B&hardware=t4",
     "/runs/{queued}",
     "/runs/{running}",
     "/runs/{succeeded}",
@@ -33,6 +34,7 @@ PAGES = (
     "/runs/{paused}",
     "/adapters",
     "/adapters/{adapter}",
+    "/spending/prices",
     "/system",
 )
 
@@ -177,6 +179,51 @@ def test_only_the_fields_of_the_chosen_method_are_shown_even_without_script(
     expect(page.get_by_label("Virtual tokens")).to_be_visible()
     expect(page.get_by_label("Rank", exact=True)).to_have_count(3)
     expect(page.get_by_label("Rank", exact=True).first).to_be_hidden()
+
+
+def test_the_estimate_follows_what_is_typed_and_a_fix_makes_the_run_fit(
+    open_page: Callable[..., Page], complaints: list[str], live: LiveStudio, ids: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(f"{live.url}/runs/new?dataset={ids['dataset']}&base_model=Qwen/Qwen3-0.6B&hardware=l4")
+    plan, batch = page.locator("#plan"), page.get_by_label("Batch size", exact=True)
+    launch, memory = plan.get_by_role("button", name="Launch"), plan.get_by_label("Memory", exact=True)
+    expect(launch).to_contain_text("Launch - ")
+    before = memory.inner_text()
+
+    batch.fill("8")
+    expect(plan).to_contain_text("8 x 4 = 32")
+    expect(batch).to_be_focused()
+    assert memory.inner_text() != before
+    batch.fill("1024")
+    expect(memory).to_contain_text("Does not fit")
+    expect(page.get_by_role("status").filter(has_text="This run does not fit")).to_have_count(1)
+    expect(launch).to_be_disabled()
+    plan.locator(".fix-list button").first.click()
+
+    expect(plan.locator(".applied")).to_be_focused()
+    expect(batch).not_to_have_value("1024")
+    launch.click()
+    expect(page.locator("#run-status")).to_be_visible()
+    assert complaints == []
+
+
+def test_a_run_that_does_not_fit_is_refused_and_mended_without_script(
+    open_page: Callable[..., Page], live: LiveStudio, ids: dict[str, str]
+) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{live.url}/runs/new?dataset={ids['dataset']}&base_model=Qwen/Qwen3-0.6B&hardware=l4")
+    launch = page.locator("#plan").get_by_role("button", name="Launch")
+    page.get_by_label("Batch size", exact=True).fill("1024")
+
+    launch.click()
+    expect(page.get_by_role("alert").first).to_contain_text("This run does not fit")
+    expect(page.get_by_label("Run on")).to_have_value("l4")
+    page.get_by_role("alert").first.locator(".fix-list button").first.click()
+    expect(page.locator("#plan")).to_contain_text("Applied: ")
+    launch.click()
+
+    expect(page.locator("#run-status")).to_be_visible()
 
 
 def test_a_refused_form_puts_the_focus_on_the_first_wrong_field(
