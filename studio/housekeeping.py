@@ -50,7 +50,6 @@ class Housekeeping:
                 due = runs.take_due(session)
                 left = chores.reap(session, dead_owners=dead)
                 waiting = chores.take_due(session)
-            ladders.climb(self._session_factory, queue=self._queue, settings=self._settings)
         except DATABASE_AWAY as error:
             log.warning("No round was made: the database does not answer (%s).", type(error).__name__)
             self._grace.begin(time.monotonic())
@@ -68,7 +67,16 @@ class Housekeeping:
         self._send(due)
         for chore_id in waiting[:MOST_HINTS]:
             self._queue.send_chore(chore_id)
-        return bool(touched or due)
+        # Last, so that nothing about a ladder keeps runs from their workers.
+        climbed = self._climb()
+        return bool(touched or due or climbed)
+
+    def _climb(self) -> int:
+        try:
+            return ladders.climb(self._session_factory, queue=self._queue, settings=self._settings)
+        except DATABASE_AWAY as error:
+            log.warning("No ladder was climbed: the database does not answer (%s).", type(error).__name__)
+            return 0
 
     def _take_back(self, session: Session, dead: tuple[str, ...]) -> list[str]:
         runs.forget_workers(session, dead)
