@@ -56,7 +56,7 @@ class Forecast:
     @property
     def seconds(self) -> float:
         """All of it."""
-        return sum(asdict(self).values())
+        return self.starting + self.training + self.evaluating + self.checkpoints + self.closing
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, rounded to what can be known."""
