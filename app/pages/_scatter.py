@@ -17,12 +17,13 @@ _TURN = 0.62
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One rung; its name stands right of it, or left (`anchor` end)."""
+    """One rung; its name stands right of it, or left (`anchor` end), by turns above and below."""
 
     x: float
     y: float
     label: str
     text_x: float
+    text_y: float
     anchor: str
     is_kept: bool
 
@@ -66,7 +67,7 @@ def draw_scatter(sight: Sight) -> Scatter | None:
     across = [round(_LEFT + cost / most * (_RIGHT - _LEFT), 1) for cost in costs]
     upwards = [round(_BOTTOM - (one - low) / (high - low) * (_BOTTOM - _TOP), 1) for one in losses]
     return Scatter(
-        dots=[_dot(rung, x, y) for rung, x, y in zip(found, across, upwards, strict=True)],
+        dots=[_dot(rung, x, y, place) for place, (rung, x, y) in enumerate(zip(found, across, upwards, strict=True))],
         path=" ".join(f"{x},{y}" for x, y in zip(across, upwards, strict=True)),
         across=[
             Tick(round(_LEFT + value / most * (_RIGHT - _LEFT), 1), dollars(value) if is_priced else duration(value))
@@ -85,9 +86,12 @@ def draw_scatter(sight: Sight) -> Scatter | None:
     )
 
 
-def _dot(rung: SeenRung, x: float, y: float) -> Dot:
+def _dot(rung: SeenRung, x: float, y: float, place: int) -> Dot:
     is_far = x > _LEFT + _TURN * (_RIGHT - _LEFT)
-    return Dot(x, y, rung.standing.label, x - 12 if is_far else x + 12, "end" if is_far else "start", rung.is_kept)
+    beside = -12 if is_far else 12
+    # Neighbours that are as good as each other would else write over each other on a narrow screen.
+    above = -12 if place % 2 == 0 else 26
+    return Dot(x, y, rung.standing.label, x + beside, y + above, "end" if is_far else "start", rung.is_kept)
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
