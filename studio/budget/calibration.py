@@ -1,5 +1,6 @@
 """How runs that are over correct the estimates of those to come, the most alike first. Pure."""
 
+import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ _UNKNOWN = {"gpu": 0.45, "cpu": 0.6}
 _LEAST = 0.08
 _UNKNOWN_MEMORY, _LEAST_MEMORY = 0.12, 0.03
 _WIDEST_RATIO = 30.0
+# More runs than the most alike of these say nothing new.
+_HEARD = 40
 # Runs scatter by this much anyway; what is this many times as far out as usual is taken for an accident.
 _USUAL, _FARTHEST = 0.15, 3.0
 
@@ -55,9 +58,10 @@ class Correction:
 def correct(measured: Sequence[Measured], *, base_model: str, model_type: str, method: str, kind: str) -> Correction:
     """Weigh what was measured by likeness and age; `kind` is the hardware's, `gpu` or `cpu`."""
     unknown = _UNKNOWN[kind]
-    weighed = [(_weight(one, base_model, model_type, method), one) for one in measured]
-    if not weighed:
+    if not measured:
         return Correction(spread=unknown)
+    everything = ((_weight(one, base_model, model_type, method), one) for one in measured)
+    weighed = heapq.nlargest(_HEARD, everything, key=lambda pair: pair[0])
     found = {
         part: _mean([(w, math.log(one.ratios[part])) for w, one in weighed if part in one.ratios]) for part in PARTS
     }
@@ -67,6 +71,30 @@ def correct(measured: Sequence[Measured], *, base_model: str, model_type: str, m
     alike = sum(one.base_model == base_model and one.method == method for one in measured)
     memory = [(w, math.log(one.memory_ratio)) for w, one in weighed if one.memory_ratio]
     return Correction(factors, min(spread, unknown), _memory_factor(memory), alike, len(measured))
+
+
+class Corrections:
+    """Corrections for many base models and methods on one kind of hardware; each is made once."""
+
+    def __init__(self, measured: Sequence[Measured], kind: str) -> None:
+        self._measured = measured
+        self._kind = kind
+        self._bases = {one.base_model for one in measured}
+        self._types = {one.model_type for one in measured}
+        self._methods = {one.method for one in measured}
+        self._made: dict[tuple[str, str, str], Correction] = {}
+
+    def of(self, base_model: str, model_type: str, method: str) -> Correction:
+        """The correction for these; what was never measured is all alike."""
+        key = (
+            base_model if base_model in self._bases else "",
+            model_type if model_type in self._types else "",
+            method if method in self._methods else "",
+        )
+        if key not in self._made:
+            names = {"base_model": key[0], "model_type": key[1], "method": key[2]}
+            self._made[key] = correct(self._measured, **names, kind=self._kind)
+        return self._made[key]
 
 
 def ratios_of(measured: Mapping[str, float], estimated: Mapping[str, float]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from studio.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_USED = 300
+_USED = 200
 
 
 def measured_on(session: Session, actor: Actor, hardware: Hardware) -> list[Measured]:

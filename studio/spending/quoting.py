@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from studio import base_models, datasets, runs
 from studio.actors import Actor
 from studio.base_models import BaseModelFacts
-from studio.budget.calibration import Correction, Measured, correct
+from studio.budget.calibration import Correction, Corrections
 from studio.budget.cautions import cautions_of
 from studio.budget.estimate import Estimate, Fix
 from studio.budget.estimating import corrected_memory, estimate_of, longest_of
@@ -52,10 +52,10 @@ def quote(
         return Quote(None, error.message, hardware_from, problem, "none", "")
     if shape is None:
         return Quote(None, _UNKNOWN_MODEL, hardware_from, problem, "none", "")
-    measured = measured_on(session, actor, hardware) if hardware else []
+    corrections = Corrections(measured_on(session, actor, hardware), hardware.kind) if hardware else None
     lengths = lengths_of(session, actor, version, spec, shape, settings.cache_dir)
     suggested = suggested_length(session, actor, version, spec, settings.cache_dir)
-    return _Case(spec, plan, version, shape, hardware, lengths, measured, prices, settings, suggested).quote(
+    return _Case(spec, plan, version, shape, hardware, lengths, corrections, prices, settings, suggested).quote(
         hardware_from, problem
     )
 
@@ -102,7 +102,7 @@ class _Case:
     shape: ModelShape
     hardware: Hardware | None
     lengths: Lengths
-    measured: list[Measured]
+    corrections: Corrections | None
     prices: Mapping[str, PricedHardware]
     settings: Settings
     suggested_length: int | None
@@ -133,20 +133,14 @@ class _Case:
             self.shape,
             self.hardware,
             self.lengths,
-            correction=self._correction(spec),
+            correction=self._correction(spec, self.shape),
             dollars_per_hour=self._dollars_per_hour(),
         )
 
-    def _correction(self, spec: RunSpec, base_model: str = "", model_type: str = "") -> Correction | None:
-        if self.hardware is None:
+    def _correction(self, spec: RunSpec, shape: ModelShape) -> Correction | None:
+        if self.corrections is None:
             return None
-        return correct(
-            self.measured,
-            base_model=base_model or spec.base_model.id,
-            model_type=model_type or self.shape.model_type,
-            method=spec.method.kind,
-            kind=self.hardware.kind,
-        )
+        return self.corrections.of(spec.base_model.id, shape.model_type, spec.method.kind)
 
     def _dollars_per_hour(self) -> float | None:
         """The owner's price, else the catalogue's example, which the note then says."""
@@ -214,8 +208,7 @@ class _Case:
         if spec.base_model.id != self.spec.base_model.id:
             shape = curated_shapes()[spec.base_model.id]
         memory = memory_of(spec, shape, self.hardware, longest_of(spec, shape, self.lengths))
-        correction = self._correction(spec, spec.base_model.id, shape.model_type) or Correction()
-        memory = corrected_memory(memory, correction)
+        memory = corrected_memory(memory, self._correction(spec, shape) or Correction())
         fit: Fit = fit_of(memory, self.hardware)
         return memory.total, fit != "does_not_fit"
 
