@@ -1,0 +1,96 @@
+"""What a run that is over teaches, from the last words of its trainer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from studio import spending
+from studio.actors import LOCAL_ACTOR
+from studio.budget import find_hardware
+from studio.budget.time import PARTS
+from studio.db import SessionFactory, reading, transaction
+from studio.runs import Measurement, Run, Stint
+from studio.settings import Settings
+
+TOLD: dict[str, Any] = {
+    "device": "Some processor",
+    "device_kind": "cpu",
+    "threads": 2,
+    "threads_used": 2,
+    "rows": {"mean_tokens": 60.0, "longest_tokens": 90, "learned_share": 0.4},
+    "seconds": {"loading_model": 0.2, "preparing_data": 0.3, "training": 9.0, "evaluating": 2.0, "exporting": 0.1},
+    "pace": {
+        "steps": 20,
+        "step_seconds": 0.39,
+        "mean_step_seconds": 0.4,
+        "first_step_seconds": 0.7,
+        "padded_tokens_per_step": 1280.0,
+        "seconds_each": {"validation": 0.3, "answers": 0.2, "checkpoint": 0.05},
+        "times": {"validation": 4, "answers": 4, "checkpoint": 2},
+    },
+    "peak_memory_bytes": 9e8,
+}
+
+
+def _remembered(session_factory: SessionFactory, run: Run, settings: Settings, told: dict[str, Any]) -> Any:
+    with transaction(session_factory) as session:
+        row = session.get_one(Run, run.id)
+        row.resolved, row.epoch = told, 1
+        session.add(Stint(run_id=run.id, epoch=1, began=0.0, until=12.0))
+    with transaction(session_factory) as session:
+        spending.remember(session, run.id, settings)
+    with reading(session_factory) as session:
+        return session.get(Measurement, run.id)
+
+
+def test_every_part_is_kept_beside_its_estimate(
+    session_factory: SessionFactory, make_run: Callable[..., Run], settings: Settings
+) -> None:
+    kept = _remembered(session_factory, make_run(), settings, TOLD)
+
+    assert (kept.hardware, kept.model_type, kept.base_model, kept.method) == ("cpu", "llama", "demo", "lora")
+    measured = kept.facts["measured"]
+    assert measured["step"] == 0.4 and measured["checkpoint"] == 0.05 and measured["export"] == 0.1
+    # Of an evaluation, what is not answering is validation and the weights that it keeps.
+    assert measured["validation"] == pytest.approx(2.0 / 4 - 0.2)
+    # The stint began long ago by the database's clock; whatever no part accounts for is part of the start.
+    assert measured["start"] > 10
+    assert set(kept.facts["estimated"]) == set(PARTS)
+    assert kept.facts["memory"] == {"measured": 9e8, "estimated": kept.facts["memory"]["estimated"]}
+
+
+def test_what_was_kept_comes_back_as_ratios_for_the_same_hardware_and_owner(
+    session_factory: SessionFactory, make_run: Callable[..., Run], settings: Settings
+) -> None:
+    _remembered(session_factory, make_run(), settings, TOLD)
+    cpu, other = find_hardware("cpu", None, 2), find_hardware("NVIDIA L4")
+    assert cpu is not None and other is not None
+
+    with reading(session_factory) as session:
+        (found,) = spending.measured_on(session, LOCAL_ACTOR, cpu)
+        none = spending.measured_on(session, LOCAL_ACTOR, other)
+
+    assert none == [] and found.method == "lora" and 0 <= found.age_days < 1
+    assert 0.1 < found.ratios["step"] < 10
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"pace": TOLD["pace"] | {"steps": 0}},
+        {"device_kind": "cuda", "device": "NVIDIA Quantum 9000"},
+    ],
+)
+def test_a_run_without_a_step_or_on_unknown_hardware_teaches_nothing(
+    session_factory: SessionFactory, make_run: Callable[..., Run], settings: Settings, changed: dict[str, Any]
+) -> None:
+    assert _remembered(session_factory, make_run(), settings, TOLD | changed) is None
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_run_whose_trainer_told_nothing_teaches_nothing(
+    session_factory: SessionFactory, make_run: Callable[..., Run], settings: Settings
+) -> None:
+    assert _remembered(session_factory, make_run(), settings, {}) is None
