@@ -25,6 +25,7 @@ from app.pages import (
     run_actions,
     runs,
     searching,
+    spending,
     split,
     system,
     theme,
@@ -51,7 +52,8 @@ _OF_DATASETS = (
     card,
     preview,
 )
-for module in (home, guide, demo, theme, *_OF_DATASETS, launch, ladders, runs, run, run_actions, adapters, prices, system):
+_OF_RUNS = (launch, ladders, runs, run, run_actions, adapters, prices, spending)
+for module in (home, guide, demo, theme, *_OF_DATASETS, *_OF_RUNS, system):
     router.include_router(module.router)
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "run_actions",
     "runs",
     "searching",
+    "spending",
     "split",
     "system",
     "theme",

@@ -7,10 +7,12 @@ from studio.spending.models import Price
 from studio.spending.prices import PricedHardware, list_prices, price_of, remove_price, set_price
 from studio.spending.quotes import Fitting, MethodOffer, Quote, Refusal
 from studio.spending.quoting import find_device, quote
-from studio.spending.stints import Total, lines, spent, spent_before, spent_by_run, totals
+from studio.spending.stints import LINE_COLUMNS, By, Total, lines, spent, spent_before, spent_by_run, totals
 from studio.spending.trying import launch_full
 
 __all__ = [
+    "LINE_COLUMNS",
+    "By",
     "Fitting",
     "MethodOffer",
     "Price",

@@ -18,6 +18,25 @@ from studio.datasets import Dataset, DatasetVersion
 from studio.runs import ACTIVE, Run, Stint
 
 By = Literal["month", "dataset", "run", "method", "hardware"]
+LINE_COLUMNS = (
+    "run_id",
+    "run",
+    "kind",
+    "dataset",
+    "method",
+    "base_model",
+    "status",
+    "attempt",
+    "began",
+    "ended",
+    "device",
+    "hardware",
+    "hours",
+    "dollars_per_hour",
+    "dollars",
+    "hours_saved",
+    "dollars_saved",
+)
 _HOUR = 3600.0
 
 
@@ -73,29 +92,29 @@ def totals(
 
 
 def lines(session: Session, actor: Actor, *, month: str | None = None) -> list[dict[str, Any]]:
-    """Every attempt, newest first, as plain columns for a table: what a bill is checked against."""
-    columns = {
-        "run_id": Run.id,
-        "run": Run.name,
-        "kind": Run.kind,
-        "dataset": Dataset.name,
-        "method": Run.method,
-        "base_model": Run.base_model,
-        "status": Run.status,
-        "attempt": Stint.epoch,
-        "began": Stint.began,
-        "ended": _until(),
-        "device": Stint.device,
-        "hardware": Stint.hardware,
-        "hours": _seconds() / _HOUR,
-        "dollars_per_hour": Stint.dollars_per_hour,
-        "dollars": _dollars(),
-        "hours_saved": _saved_seconds() / _HOUR,
-        "dollars_saved": _saved_seconds() * Stint.dollars_per_hour / _HOUR,
-    }
-    query = _with_runs(*columns.values()).where(Run.owner_id == actor.id, *_within(month))
+    """Every attempt, newest first, with `LINE_COLUMNS`: what a bill is checked against."""
+    columns = (
+        Run.id,
+        Run.name,
+        Run.kind,
+        Dataset.name,
+        Run.method,
+        Run.base_model,
+        Run.status,
+        Stint.epoch,
+        Stint.began,
+        _until(),
+        Stint.device,
+        Stint.hardware,
+        _seconds() / _HOUR,
+        Stint.dollars_per_hour,
+        _dollars(),
+        _saved_seconds() / _HOUR,
+        _saved_seconds() * Stint.dollars_per_hour / _HOUR,
+    )
+    query = _with_runs(*columns).where(Run.owner_id == actor.id, *_within(month))
     query = query.order_by(Stint.began.desc(), Run.id)
-    return [dict(zip(columns, row, strict=True)) for row in session.execute(query)]
+    return [dict(zip(LINE_COLUMNS, row, strict=True)) for row in session.execute(query)]
 
 
 class month_of(FunctionElement[str]):
