@@ -31,7 +31,13 @@ SPEC: dict[str, Any] = {
         "gradient_accumulation_steps": 2,
         "precision": "float32",
     },
-    "evaluation": {"every_steps": 7, "max_rows": 16, "sample_prompts": 1, "sample_tokens": 4},
+    "evaluation": {
+        "every_steps": 7,
+        "max_rows": 16,
+        "sample_prompts": 1,
+        "sample_tokens": 4,
+        "early_stopping": {"patience": 0},
+    },
 }
 
 
