@@ -141,16 +141,16 @@ def _sentences(source: _Source, facts: LicenseFacts, use: IntendedUse) -> Iterat
         yield f"An acceptable use policy holds for everyone who uses the result: {facts.acceptable_use}"
     if source.gated:
         yield "The Hub gives out the weights only to those who have accepted the terms there."
-    begin = "For a product: " if use == "product" else "Before you hand the result on or offer it as a service: "
-    for duty in (*facts.asks, *_marks(facts)):
-        yield begin + duty[0].lower() + duty[1:]
+    if duties := "; ".join((*facts.asks, *_marks(facts))):
+        begin = "For a product" if use == "product" else "Before you hand the result on or offer it as a service"
+        yield f"{begin}: {duties}."
 
 
 def _marks(facts: LicenseFacts) -> Iterator[str]:
     if facts.built_with:
-        yield f'Show "{facts.built_with}" where people can see it.'
+        yield f'show "{facts.built_with}" where people can see it'
     if facts.name_begins_with:
-        yield f'Give the model a name that begins with "{facts.name_begins_with}".'
+        yield f'give the model a name that begins with "{facts.name_begins_with}"'
 
 
 def _warnings(source: _Source, use: IntendedUse) -> Iterator[str]:
