@@ -48,6 +48,13 @@ def gib(size_bytes: float | None) -> str:
     return "–" if size_bytes is None else _two_digits(size_bytes / _GIB)
 
 
+def short_memory(size_bytes: float | None) -> str:
+    """The same with its unit: `9.4 GiB`, and `39 MiB` below a tenth."""
+    if size_bytes is None or size_bytes >= _GIB / 10:
+        return f"{gib(size_bytes)} GiB"
+    return f"{_two_digits(size_bytes / 2**20)} MiB"
+
+
 def short_count(value: float | None) -> str:
     """A large count as people say it: `950`, `1.7 M`, `0.6 B`."""
     if value is None:
@@ -59,7 +66,7 @@ def short_count(value: float | None) -> str:
 
 
 def _unit_of_time(seconds: float) -> tuple[int, str]:
-    if seconds < 90:
+    if seconds < 300:
         return 1, "s"
     if seconds < 90 * 60:
         return 60, "min"

@@ -89,6 +89,7 @@ def environment() -> Environment:
         hourly=amounts.hourly,
         gib=amounts.gib,
         short_count=amounts.short_count,
+        short_memory=amounts.short_memory,
     )
     return made
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.amounts import dollars_between, gib, time_between
+from app.amounts import dollars_between, gib, short_memory, time_between
 from studio.spending import Quote
 
 FIT_WORDS = {"fits": "Fits", "tight": "Tight", "does_not_fit": "Does not fit"}
@@ -48,7 +48,7 @@ def memory_bar(parts: Mapping[str, int], total: int, available: int) -> MemoryBa
         segments.append(Segment(key, _PART_WORDS.get(key, key.capitalize()), size, round(x, 2), round(width, 2)))
         begin += size
     words = f"About {gib(total)} of {gib(available)} GiB: " + ", ".join(
-        f"{segment.label.lower()} {gib(segment.size_bytes)}" for segment in segments if segment.size_bytes
+        f"{segment.label.lower()} {short_memory(segment.size_bytes)}" for segment in segments if segment.size_bytes
     )
     return MemoryBar(tuple(segments), round(100 * available / length, 2), words)
 

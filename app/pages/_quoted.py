@@ -29,11 +29,10 @@ def told_and_took(run: Run, spent: Spent) -> list[Told]:
 
 
 def source_of(run: Run) -> str:
-    """What the estimate was made from."""
+    """What the estimate was made from, as sentences."""
     quote = run.quote or {}
-    return " ".join(
-        part for part in ((quote.get("estimate") or {}).get("source", ""), quote.get("price_note", "")) if part
-    )
+    said = ((quote.get("estimate") or {}).get("source", ""), quote.get("price_note", ""))
+    return " ".join(f"{part[:1].upper()}{part[1:].rstrip('.')}." for part in said if part)
 
 
 def _lines(run: Run, found: Mapping[str, Any], spent: Spent) -> Iterator[Told]:

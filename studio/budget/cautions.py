@@ -1,5 +1,6 @@
 """What to know before launch, each with settings that would change it. Pure."""
 
+import math
 from collections.abc import Iterator
 
 from studio.budget.estimate import Caution, Estimate, Fix
@@ -30,7 +31,7 @@ def cautions_of(
 def gibibytes(size: int) -> str:
     """Memory with the two digits that are known of it."""
     value = size / 2**30
-    return f"{value:.2g} GiB" if value < 9.95 else f"{value:,.0f} GiB"
+    return f"{value:.2g} GiB" if value < 99.5 else f"{round(value, -math.floor(math.log10(value)) + 1):,.0f} GiB"
 
 
 def _memory(estimate: Estimate, fixes: tuple[Fix, ...]) -> Iterator[Caution]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.amounts import dollars, dollars_between, gib, hourly, short_count, time_between
+from app.amounts import dollars, dollars_between, gib, hourly, short_count, short_memory, time_between
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,8 @@ def test_estimated_money_has_two_digits(low: float, high: float, words: str) -> 
     ("low", "high", "words"),
     [
         (20, 45, "20 to 45 s"),
-        (36, 108, "0.6 to 1.8 min"),
+        (57, 220, "57 to 220 s"),
+        (180, 320, "3 to 5.3 min"),
         (35 * 60, 55.4 * 60, "35 to 55 min"),
         (4000, 7200, "1.1 to 2 h"),
         (30 * 3600, 70 * 3600, "1.2 to 2.9 days"),
@@ -42,4 +43,5 @@ def test_what_was_paid_is_said_to_the_cent() -> None:
 
 def test_memory_and_counts_are_short() -> None:
     assert [gib(value * 2**30) for value in (0.853, 9.44, 17.3, 1234)] == ["0.85", "9.4", "17", "1,200"]
+    assert [short_memory(value * 2**20) for value in (38.9, 9626)] == ["39 MiB", "9.4 GiB"]
     assert [short_count(value) for value in (950, 12_345, 1_710_000, 999_600_000)] == ["950", "12.3 k", "1.71 M", "1 B"]
