@@ -268,11 +268,11 @@ def _diverges(form: Form) -> None:
 
 
 def _spikes(form: Form) -> None:
-    """One in ten to one in fifty gradients is 15 to 200 times as long."""
+    """One in ten to one in thirty gradients is 15 to 200 times as long."""
     form.steps = max(200, form.steps)
     form.gradient_noise = form.rng.uniform(0.1, 0.4)
     _falls(form)
-    often, gradient = form.rng.uniform(0.02, 0.1), form.gradient
+    often, gradient = form.rng.uniform(0.03, 0.1), form.gradient
     form.gradient = lambda share: gradient(share) * (form.rng.uniform(15, 200) if form.rng.random() < often else 1)
 
 

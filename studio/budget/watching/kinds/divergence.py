@@ -29,12 +29,20 @@ class Divergence(Alerting):
         # The newest loss alone settles almost every look.
         if losses.values[-1] < best + _LEAST:
             return None
-        sigma = middle([one.sigma for one in levels] or [level(losses.values[-window:]).sigma])
-        now = losses.last(window)
-        far = max(_SHARE * best, _LEAST)
-        if now is None or now.middle < best + far or now.low < best + max(far / 2, _SIGMAS * sigma):
+        now, far = level(losses.values[-window:]), _far(best)
+        sigma = middle([one.sigma for one in levels] or [now.sigma])
+        is_plain = now.low >= best + max(far / 2, _SIGMAS * sigma)
+        if now.middle < best + far or not (is_plain or self._is_confirmed(heard, losses.steps[-window])):
             return None
         return {"from": best, "to": now.middle, "since": losses.steps[-window]}
+
+    def _is_confirmed(self, heard: Heard, since: int) -> bool:
+        """Whether a validation of this window is as far off: a mean over many rows needs no other proof."""
+        steps, values = heard.validation.steps, heard.validation.values
+        if not steps or steps[-1] < since:
+            return False
+        best = min(values)
+        return values[-1] >= best + _far(best)
 
     @staticmethod
     def cause(facts: Facts) -> str:
@@ -48,3 +56,7 @@ class Divergence(Alerting):
     def stop(facts: Facts) -> str:
         """It does not come back."""
         return "Stop this run, for it seldom recovers"
+
+
+def _far(best: float) -> float:
+    return max(_SHARE * best, _LEAST)

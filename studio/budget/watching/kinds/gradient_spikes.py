@@ -12,7 +12,7 @@ _TIMES = log(6.0)
 _SIGMAS = 5
 _RECENT, _FIRST = 50, 20
 # High norms so near to each other are one spike.
-_APART = 10
+_APART = 5
 
 
 class GradientSpikes(Alerting):
