@@ -80,10 +80,11 @@ def main() -> None:
         before = _estimate(client, base, CALIBRATING)
         first = _run(client, studio.data_dir, base, CALIBRATING)
         estimates = {name: _estimate(client, base, parts) for name, parts in chosen.items()}
+        calibrating = _line("calibrating run, from the model alone", before, first)
         lines = [
             _line(name, estimates[name], _run(client, studio.data_dir, base, parts)) for name, parts in chosen.items()
         ]
-    _tell(_line("calibrating run, from the model alone", before, first), lines)
+    _tell(calibrating, lines)
 
 
 def _base(client: Client, dataset: dict[str, Any]) -> dict[str, Any]:
@@ -131,6 +132,7 @@ def _run(client: Client, data_dir: Path, base: dict[str, Any], parts: dict[str, 
 def _line(name: str, estimate: dict[str, Any], run: tuple[float, float]) -> dict[str, Any]:
     seconds, load = run
     likely = estimate["seconds"]["likely"]
+    print(f"{name:40s} {likely:7.2f} s estimated {seconds:7.2f} s measured {likely / seconds - 1:+7.1%}", flush=True)
     return {
         "configuration": name,
         "estimated_seconds": round(likely, 2),
@@ -143,11 +145,6 @@ def _line(name: str, estimate: dict[str, Any], run: tuple[float, float]) -> dict
 
 
 def _tell(calibrating: dict[str, Any], lines: list[dict[str, Any]]) -> None:
-    for line in (calibrating, *lines):
-        print(
-            f"{line['configuration']:40s} {line['estimated_seconds']:7.2f} s estimated "
-            f"{line['measured_seconds']:7.2f} s measured {line['error']:+7.1%}"
-        )
     figures = {
         "goal": f"at least {WANTED} of {len(CONFIGURATIONS)} within {WITHIN:.0%}",
         "within": sum(abs(line["error"]) <= WITHIN for line in lines),

@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
 from app.deps import CurrentActor, CurrentServices, CurrentSession, Services
-from studio import datasets, runs
+from studio import datasets, runs, spending
 from studio.actors import Actor
 from studio.storage import sha256_of
 
@@ -21,7 +21,7 @@ _RECIPE_ID = "demo"
 def launch_demo(session: CurrentSession, actor: CurrentActor, services: CurrentServices) -> RedirectResponse:
     """Import the demo dataset unless it is there, and train on it."""
     spec = _demo_spec(_demo_dataset(session, actor, services).latest)
-    run = runs.launch(session, actor, spec, queue=services.queue, settings=services.settings, name="Demo")
+    run = spending.launch(session, actor, spec, queue=services.queue, settings=services.settings, name="Demo")
     return RedirectResponse(f"/runs/{run.id}", status_code=303)
 
 
