@@ -163,7 +163,7 @@ class Draft:
     @property
     def ladder(self) -> LadderOffer:
         """What the offer of a ladder says."""
-        return offer_of(self.values)
+        return offer_of(self.values, self.outcome[0], self.quote)
 
     @property
     def disk_shortage(self) -> str | None:

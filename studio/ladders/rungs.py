@@ -27,9 +27,9 @@ class RungChoice:
 CHOICES: tuple[RungChoice, ...] = (
     RungChoice("prompt_tuning", "Prompt tuning", "prompt_tuning"),
     RungChoice("ia3", "IA3", "ia3", is_usual=False),
-    RungChoice("rank_8", "Rank 8", "lora", 8),
-    RungChoice("rank_16", "Rank 16", "lora", 16),
-    RungChoice("rank_64", "Rank 64", "lora", 64, is_usual=False),
+    RungChoice("rank_8", "LoRA, rank 8", "lora", 8),
+    RungChoice("rank_16", "LoRA, rank 16", "lora", 16),
+    RungChoice("rank_64", "LoRA, rank 64", "lora", 64, is_usual=False),
 )
 
 
