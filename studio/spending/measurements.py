@@ -23,6 +23,8 @@ from studio.settings import Settings
 log = logging.getLogger(__name__)
 
 _USED = 200
+# Of the time before and behind the trainer, what every run spends: a download and a cold worker happen once.
+_MOST_BESIDE_SECONDS = 3.0
 
 
 def measured_on(session: Session, actor: Actor, hardware: Hardware) -> list[Measured]:
@@ -123,7 +125,8 @@ def _measured_parts(told: Mapping[str, Any], held: float | None) -> dict[str, fl
         "export": seconds.get("exporting", 0.0),
     }
     known = parts["preparing"] + parts["export"] + seconds.get("evaluating", 0.0) + checkpoints
-    whole = held or sum(seconds.values())
+    told_of = sum(seconds.values())
+    beside = min(_MOST_BESIDE_SECONDS, max(0.0, (held or told_of) - told_of))
     # A trial does more than it counts, so it tells itself what its start took.
-    parts["start"] = pace.get("start_seconds", max(0.0, whole - known - parts["step"] * pace["steps"]))
+    parts["start"] = pace.get("start_seconds", max(0.0, told_of + beside - known - parts["step"] * pace["steps"]))
     return parts
