@@ -152,6 +152,15 @@ def test_an_empty_list_says_what_a_ladder_is_and_the_form_offers_one(client: Tes
     assert re.findall(r'name="ladder.rungs.(\w+)" value="on" checked', form) == ["prompt_tuning", "rank_8", "rank_16"]
 
 
+def test_the_form_tells_what_climbing_to_the_top_costs(client: TestClient, form: dict[str, str]) -> None:
+    drawn = client.post("/runs/estimate", data=form | {"hardware": "l4"}, headers={"HX-Request": "true"}).text
+    unknown = client.post("/runs/estimate", data=form, headers={"HX-Request": "true"}).text
+    told = re.search(r"If it climbs to the top: <b>([^<]+)</b>", drawn)
+
+    assert told is not None and re.search(r"\$\d.* in .*(s|min|h)$", told[1])
+    assert "What all rungs come to is not known" in unknown
+
+
 def test_what_is_not_there_is_not_found(client: TestClient) -> None:
     for path in ("/ladders/lad_0", "/ladders/lad_0/status", "/api/ladders/lad_0"):
         assert client.get(path).status_code == 404
