@@ -14,7 +14,7 @@ from studio.base_models.catalogue import (
     model_folder,
 )
 from studio.base_models.config import check_config, check_weight_files, read_config
-from studio.base_models.known_configs import config_of
+from studio.base_models.known_configs import config_of, is_here
 
 __all__ = [
     "ARCHITECTURES",
@@ -29,6 +29,7 @@ __all__ = [
     "curated",
     "demo_folder",
     "get_base_model",
+    "is_here",
     "is_local",
     "list_base_models",
     "model_folder",

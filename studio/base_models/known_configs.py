@@ -25,6 +25,12 @@ def config_of(base_model_id: str, models_root: Path | None, models_dir: Path | N
     return read_config(found) if found else None
 
 
+def is_here(base_model_id: str, models_dir: Path) -> bool:
+    """Whether the weights need no download."""
+    found = _downloaded(base_model_id, models_dir)
+    return is_local(base_model_id) or (found is not None and any(found.glob("*.safetensors")))
+
+
 def _curated_config(facts: BaseModelFacts) -> dict[str, Any]:
     return {
         "model_type": facts.model_type,

@@ -111,7 +111,8 @@ class _Case:
         """The estimate, what stands in its way, and what else there is."""
         estimate = self._estimate(self.spec)
         fixes = self._fixes() if estimate.fit in ("tight", "does_not_fit") else ()
-        estimate = replace(estimate, cautions=cautions_of(self.spec, self.shape, self.lengths, estimate, fixes))
+        cautions = cautions_of(self.spec, self.shape, self.lengths, estimate, fixes)
+        estimate = replace(estimate, cautions=cautions, notes=self._notes())
         price_from, price_note = self._price()
         found = Quote(
             estimate=estimate,
@@ -135,6 +136,16 @@ class _Case:
             self.lengths,
             correction=self._correction(spec, self.shape),
             dollars_per_hour=self._dollars_per_hour(),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        """What the figures do not hold."""
+        if base_models.is_here(self.spec.base_model.id, self.settings.models_dir):
+            return ()
+        # The Hub's weights are of 16 bits.
+        size = f"{2 * self.shape.parameters / 1e9:.2g} GB"
+        return (
+            f"The first run with this base model downloads about {size}, which takes time that is not counted here.",
         )
 
     def _correction(self, spec: RunSpec, shape: ModelShape) -> Correction | None:

@@ -88,6 +88,7 @@ def test_what_is_asked_for_goes_before_the_worker(
         found = quoted(session, spec_of(version), settings, "l4")
 
     assert found.estimate is not None and found.estimate.hardware_id == "l4"
+    assert found.estimate.notes == ()
     assert found.price_from == "example" and "example of $0.44" in found.price_note
     assert found.estimate.dollars is not None
 
@@ -112,6 +113,22 @@ def test_a_base_model_whose_config_is_not_known_gets_no_number(
         found = quoted(session, spec_of(version, base_model={"id": "someone/llama-of-theirs"}), settings, "l4")
 
     assert found.estimate is None and "not known before its first download" in found.problem
+
+
+def test_a_download_that_is_not_counted_is_said(
+    session_factory: SessionFactory, version: DatasetVersion, settings: Settings
+) -> None:
+    snapshot = settings.models_dir / "models--Qwen--Qwen3-8B" / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+
+    with transaction(session_factory) as session:
+        before = quoted(session, spec_of(version, base_model={"id": LARGE}), settings).estimate
+        for name in ("config.json", "model.safetensors"):
+            (snapshot / name).write_text("{}")
+        after = quoted(session, spec_of(version, base_model={"id": LARGE}), settings).estimate
+
+    assert before is not None and "downloads about 16 GB" in before.notes[0]
+    assert after is not None and after.notes == ()
 
 
 def test_a_run_that_does_not_fit_is_refused_with_a_fix_that_fits(
