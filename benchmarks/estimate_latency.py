@@ -12,7 +12,9 @@ import statistics
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+from app.forms import flat
 from benchmarks._studio import ROOT, running_studio, write_result
 from studio.actors import LOCAL_ACTOR
 from studio.budget.time import PARTS, TIME_VERSION
@@ -33,7 +35,7 @@ def main() -> None:
         version = dataset["versions"][-1]
         data = {"dataset_version_id": version["id"], "sha256": version["sha256"]}
         _fill(studio.data_dir, data)
-        taken = {path: _ask(studio.url, path, data) for path in ("/api/runs/estimate",)}
+        taken = {path: _ask(studio.url, path, data) for path in ("/api/runs/estimate", "/runs/estimate")}
     figures = {
         path: {
             "requests": len(times),
@@ -94,9 +96,9 @@ def _ask(url: str, path: str, data: dict[str, Any]) -> list[float]:
     connection = http.client.HTTPConnection(url.removeprefix("http://"))
     times = []
     for number in range(WARM_UP + REQUESTS):
-        body = json.dumps({"spec": _spec(data, number), "hardware": HARDWARE})
+        body, headers = (_json if path.startswith("/api/") else _form)(_spec(data, number))
         began = time.perf_counter()
-        connection.request("POST", path, body, {"content-type": "application/json"})
+        connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         content = answer.read()
         if number >= WARM_UP:
@@ -105,6 +107,18 @@ def _ask(url: str, path: str, data: dict[str, Any]) -> list[float]:
             raise RuntimeError(content.decode())
     connection.close()
     return times
+
+
+def _json(spec: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """As a program asks."""
+    return json.dumps({"spec": spec, "hardware": HARDWARE}), {"content-type": "application/json"}
+
+
+def _form(spec: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """As the form asks while a person types."""
+    headers = {"content-type": "application/x-www-form-urlencoded", "HX-Request": "true"}
+    values = {name: text for name, text in flat(spec).items() if name != "data.sha256"}
+    return urlencode(values | {"hardware": HARDWARE}), headers
 
 
 def _spec(data: dict[str, Any], number: int) -> dict[str, Any]:
