@@ -14,6 +14,7 @@ from app.alerts import ShownAlert, alerts_of
 from app.api.models import In, Out, Page, RenameIn, page_of
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, PageAfter, PageLimit
 from studio import adapters, runs, spending
+from studio.budget.capping import Spent
 from studio.errors import InvalidInput, UnsupportedFile
 from studio.ids import ID_PATTERN
 from studio.runs import RunSpec
@@ -111,6 +112,10 @@ class RunOut(Out):
     is_paused: bool
     checkpoint_step: int | None
     resume_note: str
+    stopped_by: str | None
+    seconds_saved: float | None
+    spent_seconds: float = 0.0
+    spent_dollars: float | None = None
     adapter_id: str | None = None
 
 
@@ -203,7 +208,11 @@ def list_runs(
     """Newest first; `status` may be given several times."""
     found = runs.list_runs(session, actor, limit=limit, after=after, statuses=status or (), dataset_id=dataset_id)
     made = adapters.adapter_ids(session, found)
-    items = [RunOut.model_validate(run).model_copy(update={"adapter_id": made.get(run.id)}) for run in found]
+    spent = spending.spent_by_run(session, [run.id for run in found])
+    items = [
+        RunOut.model_validate(run).model_copy(update={"adapter_id": made.get(run.id), **_spent(spent.get(run.id))})
+        for run in found
+    ]
     return page_of(items, [run.id for run in found], limit)
 
 
@@ -254,8 +263,14 @@ def detail_of(session: Session, run: runs.Run) -> RunDetailOut:
             SuggestionOut.model_validate(one) for one in runs.suggestions_for(run.run_spec, run.failure_kind)
         ),
         "alerts": tuple(_alert_out(one) for one in alerts_of(session, run)),
+        **_spent(spending.spent_by_run(session, [run.id]).get(run.id)),
     }
     return RunDetailOut.model_validate(run).model_copy(update=more)
+
+
+def _spent(found: Spent | None) -> dict[str, Any]:
+    """What the run itself held and cost, without runs that it goes on from."""
+    return {"spent_seconds": found.seconds, "spent_dollars": found.dollars} if found else {}
 
 
 def _alert_out(shown: ShownAlert) -> AlertOut:

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.alerts import alerts_of
+from app.pages._money import money_of
 from app.pages._trial import trial_view
 from studio import adapters, ladders, runs
 from studio.ids import new_id
@@ -23,6 +24,7 @@ def status_context(session: Session, run: runs.Run) -> dict[str, Any]:
         "suggestions": runs.suggestions_for(run.run_spec, run.failure_kind),
         "alerts": alerts_of(session, run),
         "trial": trial_view(run),
+        "money": money_of(session, run),
         "ladder": ladders.ladder_of(session, run),
         "attempts": runs.count_attempts(session, run) if run.epoch > 1 else run.epoch,
         "came_back": runs.last_return(session, run) if run.epoch > 1 else "",

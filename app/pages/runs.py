@@ -6,8 +6,9 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.deps import CurrentActor, CurrentSession, IdInPath, PageAfter
+from app.pages._money import short_spent, stopped_words
 from app.render import render
-from studio import ladders, runs
+from studio import ladders, runs, spending
 
 router = APIRouter(prefix="/runs")
 _PAGE_RUNS = 50
@@ -36,8 +37,11 @@ def list_runs(
     found = runs.list_runs(session, actor, limit=_PAGE_RUNS, after=after, statuses=statuses)
     # Beside the newest runs only: the list of ladders has a page of its own.
     newest = [] if status or after else ladders.list_ladders(session, actor, limit=_SHOWN_LADDERS)
+    spent = spending.spent_by_run(session, [run.id for run in found])
     context = {
         "runs": found,
+        "spent": {run.id: short_spent(spent.get(run.id)) for run in found},
+        "stopped": {run.id: stopped_words(run) for run in found},
         "sights": ladders.sights_of(session, newest),
         "status": status,
         "filters": _FILTERS,

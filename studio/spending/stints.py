@@ -76,6 +76,12 @@ def spent_by_run(session: Session, run_ids: Sequence[str]) -> dict[str, Spent]:
     return {run_id: Spent(*found) for run_id, *found in session.execute(query)}
 
 
+def last_price(session: Session, run: Run) -> float | None:
+    """Dollars an hour of the run's latest attempt; None where none was known."""
+    mine = select(Stint.dollars_per_hour).where(Stint.run_id == run.id)
+    return session.scalar(mine.order_by(Stint.epoch.desc()).limit(1))
+
+
 def totals(
     session: Session, actor: Actor, by: By, *, month: str | None = None, limit: int | None = None
 ) -> list[Total]:
