@@ -209,7 +209,7 @@ def _during(of: _Of) -> Iterator[Line]:
     label = "No alert on the curves"
     found = alerts_of(of.session, run)
     if found:
-        yield Line("no_alert", label, "open", f"{', '.join(one.told.title for one in found)}.", "#run-alerts")
+        yield Line("no_alert", label, "open", f"{'; '.join(one.told.title for one in found)}.", "#run-alerts")
     elif run.last_train_loss is None:
         yield Line("no_alert", label, "unknown", "Nothing is measured yet.")
     else:
