@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bitsandbytes.nn import Linear8bitLt
 from safetensors.torch import load_file
 from torch import nn
 
@@ -81,6 +82,9 @@ def compare(before: Probe, after: Probe, hardware: Hardware) -> float:
 def give_memory_back(model: nn.Module, optimizer: Any) -> None:
     """Empty a model and its optimizer, whoever still refers to them: two models at once might not fit."""
     optimizer.state.clear()
+    for module in model.modules():
+        if isinstance(module, Linear8bitLt):
+            module.weight.CB = module.state.CB = None
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.grad = None
         tensor.data = torch.empty(0, dtype=tensor.dtype)

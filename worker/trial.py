@@ -5,16 +5,12 @@ It leaves no adapter and no checkpoint behind; what it found is told in one even
 
 import functools
 import shutil
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from studio.budget import trials
 from studio.budget.trials import Measured
 from studio.runs.events import Answer, Resolved, Tried
 from studio.runs.folders import CHECKPOINTS, checkpoint_name
@@ -22,23 +18,27 @@ from worker.assemble import Attempt
 from worker.data import SamplePrompt, prepare_data
 from worker.evaluate import Batch, answer_samples, validate, validation_batches
 from worker.hardware import peak_memory_bytes
-from worker.machine import machine_memory_bytes
 from worker.prepared import RunRows, open_rows
 from worker.reloading import compare, give_memory_back, probe, reload
 from worker.resolved import notes
 from worker.state import Report, State
 from worker.trainer import AnswerTrainer, build_trainer
+from worker.trial_report import forecast_of, learned, seconds_each, told_of_steps
 from worker.trial_steps import MOST_STEPS, StepClock, TrialBatches, mean_padded_tokens
 
-# An evaluation that takes longer is broken off; the rest is counted by its tokens.
+# An evaluation that takes longer is broken off; the rest is counted by its tokens. So are answers beyond these tokens.
 EVALUATION_SECONDS = 40.0
+ANSWER_TOKENS = 64
 # Of the time before the trainer, what a run spends again: a download and a cold worker happen once.
 _MOST_STARTING_SECONDS = 3.0
 
 
 def try_out(attempt: Attempt, folder: Path) -> None:
     """Do all of it; raises what a run would raise, at the place where a run would."""
-    _Trial(attempt, folder).run()
+    try:
+        _Trial(attempt, folder).run()
+    finally:
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 class _Trial:
@@ -58,18 +58,19 @@ class _Trial:
         events = self.attempt.events
         with self.attempt.orders.worth_saving():
             self._step()
-            report = self._told_of_steps()
+            report = told_of_steps(self.attempt, self.rows, self.measured)
             if not self._is_over():
                 report |= self._evaluate()
             # The model that is measured is given up when its checkpoint is loaded.
-            resolved = self.attempt.describe(self.rows) | {"steps": self.plan.steps} | self._facts()
+            resolved = self.attempt.describe(self.rows) | {"steps": self.plan.steps}
+            resolved |= learned(self.attempt, self.rows, self.measured)
             if not self._is_over():
                 report |= self._save_and_load()
             if self._is_over():
                 report["problems"].append("The trial was ended before it was through: its cap was reached, or you did.")
-        each = self._seconds_each()
-        resolved["pace"] |= {"seconds_each": each, "times": dict.fromkeys(each, 1)}
-        events.emit(Resolved(config=resolved), Tried(report=report | self._forecast()))
+        resolved["pace"] |= seconds_each(self.measured)
+        report |= forecast_of(self.attempt.assignment, self.plan, self.measured)
+        events.emit(Resolved(config=resolved), Tried(report=report))
 
     def _open_rows(self) -> RunRows:
         attempt, assignment = self.attempt, self.attempt.assignment
@@ -113,20 +114,17 @@ class _Trial:
     def _evaluate(self) -> dict[str, Any]:
         """An evaluation as a run makes it, the longest rows first."""
         attempt, model = self.attempt, self.trainer.model
-        spec, tokenizer = attempt.assignment.spec, attempt.loaded.tokenizer
+        batch_size, pad_id = attempt.assignment.spec.hyperparameters.batch_size, attempt.loaded.tokenizer.pad_token_id
         attempt.events.begin("evaluating")
         model.eval()
-        batches = validation_batches(self.rows.validation, tokenizer.pad_token_id, spec.hyperparameters.batch_size)
+        batches = validation_batches(self.rows.validation, pad_id, batch_size)
         share = self._validate(batches[::-1])
-        began, steps = time.monotonic(), _Count(attempt.pause)
-        answers = self._answers(model, self.rows.samples, steps) if self.rows.samples else []
-        self.measured.answers = time.monotonic() - began
-        self.measured.trained_answers = self.measured.answers * self._share_of_trained_answers(steps.count)
+        self._measure_answers()
         return {
             "validation_rows": len(self.rows.validation),
             "evaluated_share": round(share, 3),
             "evaluation_seconds": round(self.measured.evaluation, 3),
-            "answers": len(answers),
+            "answers": len(self.rows.samples),
             "answers_seconds": round(self.measured.answers, 3),
         }
 
@@ -143,6 +141,20 @@ class _Trial:
         share = done / sum(sizes) if sizes else 1.0
         self.measured.evaluation = (time.monotonic() - began) / share
         return share
+
+    def _measure_answers(self) -> None:
+        """An untrained model answers to the limit; a trained one stops where an answer is over."""
+        samples, tokenizer = self.rows.samples, self.attempt.loaded.tokenizer
+        if not samples:
+            return
+        began, made = time.monotonic(), _Count(self.attempt.pause)
+        self._answers(self.trainer.model, samples, made)
+        seconds = time.monotonic() - began
+        most = self.attempt.assignment.spec.evaluation.sample_tokens
+        expected = [min(most, len(tokenizer(one.expected)["input_ids"]) + 1) for one in samples]
+        trained = sum(expected) if self.attempt.loaded.virtual_tokens else max(expected)
+        self.measured.answers = seconds * max(1.0, most / ANSWER_TOKENS)
+        self.measured.trained_answers = min(self.measured.answers, seconds * trained / max(1, made.count))
 
     def _save_and_load(self) -> dict[str, Any]:
         """Write a checkpoint, load it into a fresh model, and let that answer."""
@@ -161,7 +173,6 @@ class _Trial:
         generating = time.monotonic()
         answers = self._answers(loaded.model, samples)
         generated = time.monotonic()
-        shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         return {
             "checkpoint_seconds": round(self.measured.checkpoint, 3),
             "checkpoint_bytes": size,
@@ -197,7 +208,7 @@ class _Trial:
             model,
             attempt.loaded.tokenizer,
             samples,
-            attempt.assignment.spec.evaluation.sample_tokens,
+            min(ANSWER_TOKENS, attempt.assignment.spec.evaluation.sample_tokens),
             together=not attempt.loaded.virtual_tokens,
             between=between or attempt.pause,
         )
@@ -206,13 +217,6 @@ class _Trial:
         """The first half of a row, where the data has no prompts to answer."""
         ids = list(self.rows.train[0]["input_ids"])
         return SamplePrompt(0, "", "", ids[: max(1, len(ids) // 2)])
-
-    def _share_of_trained_answers(self, generated: int) -> float:
-        """A trained model stops where an answer is over: the tokens of the expected ones over those generated now."""
-        tokenizer, most = self.attempt.loaded.tokenizer, self.attempt.assignment.spec.evaluation.sample_tokens
-        expected = [min(most, len(tokenizer(one.expected)["input_ids"]) + 1) for one in self.rows.samples]
-        tokens = sum(expected) if self.attempt.loaded.virtual_tokens else max(expected, default=0)
-        return min(1.0, tokens / generated) if generated else 0.0
 
     def _starting(self) -> float:
         """From the claim to the first step, without what only the first run of a worker waits for."""
@@ -231,58 +235,6 @@ class _Trial:
             return False
         return time.monotonic() > assignment.held_since + assignment.cap.seconds
 
-    def _told_of_steps(self) -> dict[str, Any]:
-        longest, ordinary = (self.measured.of(kind) for kind in ("longest", "ordinary"))
-        hardware = self.attempt.hardware
-        return {
-            "device": hardware.device_name,
-            "on_gpu": hardware.on_gpu,
-            "memory_bytes": _memory_bytes(hardware.on_gpu),
-            "longest_steps": len(longest),
-            "longest_tokens": int(self.rows.lengths.max()),
-            "longest_step_seconds": round(max((step.seconds for step in longest[1:] or longest), default=0.0), 4),
-            "ordinary_steps": len(ordinary),
-            "step_seconds": round(trials.step_seconds(self.measured), 4),
-            "tokens_per_second": _rate(ordinary or longest),
-            "peak_memory_bytes": peak_memory_bytes(hardware),
-            "problems": [],
-        }
-
-    def _facts(self) -> dict[str, Any]:
-        """What later estimates learn from, as a run tells it: of the ordinary steps alone."""
-        ordinary = self.measured.of("ordinary") or self.measured.steps
-        seconds = [step.seconds for step in ordinary] or [0.0]
-        pace = {
-            "steps": len(ordinary),
-            "step_seconds": round(statistics.median(seconds), 6),
-            "mean_step_seconds": round(statistics.fmean(seconds), 6),
-            "first_step_seconds": round(seconds[0] + trials.warm_up_seconds(self.measured), 6),
-            "padded_tokens_per_step": statistics.fmean([step.padded_tokens for step in ordinary] or [0]),
-        }
-        phases = {"evaluating": round(self.measured.evaluation + self.measured.answers, 3)}
-        told = self.attempt.measured(self.rows)
-        preparing = told["seconds"].get("preparing_data", 0.0)
-        pace["start_seconds"] = round(max(0.0, self.measured.starting - preparing), 3)
-        return told | {"pace": pace, "seconds": told["seconds"] | phases}
-
-    def _seconds_each(self) -> dict[str, float]:
-        found = {"validation": self.measured.evaluation, "answers": self.measured.answers}
-        found["checkpoint"] = self.measured.checkpoint
-        return {part: round(seconds, 6) for part, seconds in found.items() if seconds}
-
-    def _forecast(self) -> dict[str, Any]:
-        """Of the full run; nothing where no ordinary step was measured."""
-        assignment = self.attempt.assignment
-        if not self.measured.steps:
-            return {}
-        found = trials.forecast(
-            self.measured,
-            self.plan,
-            checkpoint_steps=assignment.checkpoint_steps,
-            checkpoint_seconds=assignment.checkpoint_seconds,
-        )
-        return {"forecast": found.as_json(), "dollars_per_hour": assignment.dollars_per_hour, "steps": self.plan.steps}
-
 
 class _Count:
     """Counts how often it is called, and passes each call on."""
@@ -298,13 +250,3 @@ class _Count:
 
 def _measure_nothing(step: int) -> None:
     """A trial evaluates once, behind its steps."""
-
-
-def _rate(steps: Sequence[trials.StepTime]) -> float:
-    seconds = sum(step.seconds for step in steps)
-    return round(sum(step.padded_tokens for step in steps) / seconds, 1) if seconds else 0.0
-
-
-def _memory_bytes(on_gpu: bool) -> int | None:
-    """What there is: of the GPU, or of the machine."""
-    return int(torch.cuda.mem_get_info()[1]) if on_gpu else machine_memory_bytes()

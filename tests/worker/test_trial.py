@@ -57,7 +57,12 @@ def report_of(events: list[Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "method",
-    [{"kind": "lora"}, {"kind": "full"}, {"kind": "prompt_tuning", "virtual_tokens": 4}],
+    [
+        {"kind": "qlora"},
+        {"kind": "full"},
+        {"kind": "lora", "base_bits": 8},
+        {"kind": "prompt_tuning", "virtual_tokens": 4},
+    ],
     ids=lambda m: m["kind"],
 )
 def test_a_trial_does_all_of_a_run_once_and_leaves_nothing(
