@@ -33,7 +33,8 @@ def _pages(page: Page, url: str, run_id: str) -> dict[str, str]:
     """File names and paths: the run, then its dataset and its adapter as the run's page links them."""
     page.goto(urljoin(url, f"/runs/{run_id}"))
     links = page.locator("#run-status a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
-    paths = {"home": "/", "run": f"/runs/{run_id}", "new-run": f"/runs/new?from={run_id}", "runs": "/runs"}
+    paths = {"home": "/", "run": f"/runs/{run_id}", "runs": "/runs"}
+    paths["new-run"] = f"/runs/new?from={run_id}&base_model=Qwen/Qwen3-1.7B&method.kind=lora&hardware=l4"
     for link in links:
         if link.startswith("/datasets/"):
             # The link of a run names the version that it was trained on.
