@@ -100,11 +100,28 @@ RECORDINGS = {
     "one-answer": Recording(
         "zero_loss", 300, settings={"learning_rate": 3e-3, "max_steps": 100, "batch_size": 8}, change=answers_alike
     ),
+    # Odd rows raise the loss of their step; the gradients of this run hardly show them.
     "odd-rows": Recording(
+        None, 300, settings={"learning_rate": 5e-4, "max_steps": 140, "batch_size": 1}, change=answers_garbled
+    ),
+    "odd-rows-full": Recording(
         "gradient_spikes",
         300,
-        settings={"learning_rate": 5e-4, "max_steps": 140, "batch_size": 1},
+        {"kind": "full"},
+        {"learning_rate": 2e-4, "max_steps": 200, "batch_size": 1},
         change=answers_garbled,
+    ),
+    "rate-rising": Recording(
+        "not_learning",
+        300,
+        {"kind": "full"},
+        {
+            "learning_rate": 4e-3,
+            "max_steps": 100,
+            "batch_size": 8,
+            "scheduler": "constant_with_warmup",
+            "warmup_fraction": 0.5,
+        },
     ),
 }
 
