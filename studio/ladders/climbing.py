@@ -155,16 +155,28 @@ def _top_words(rungs: Sequence[Rung]) -> str:
 
 def _keep_words(rungs: Sequence[Rung], able: Sequence[Rung], kept: Rung, best: Rung) -> str:
     if len(able) == 1:
-        return f"Keep {kept.label}: so far it is the only rung that finished."
+        return f"Keep {kept.label}: the only rung that finished."
     if kept is best:
-        return f"Keep {kept.label}: no other rung comes near its quality for less."
+        return _best_words(able, best)
     quality = quality_of(rungs, kept.number)
-    share = _cost(kept, able) / _cost(best, able) if _cost(best, able) > 0 else None
-    what = "money" if _is_priced(able) else "time"
     good = "about the best quality" if quality is None else f"{100 * quality:.0f} % of the best quality"
-    if share is None or share >= 1:
-        return f"Keep {kept.label}: {good}."
-    return f"Keep {kept.label}: {good} for {100 * share:.0f} % of the {what}."
+    return f"Keep {kept.label}: {good} for {_share_words(kept, best, able)}."
+
+
+def _best_words(able: Sequence[Rung], best: Rung) -> str:
+    """Why nothing less will do: what the best cheaper rung lacks."""
+    cheaper = [rung for rung in able if _cost(rung, able) < _cost(best, able)]
+    if not cheaper:
+        return f"Keep {best.label}: the lowest validation loss, and no rung took less."
+    second = min(cheaper, key=_loss)
+    lower = 100 * (1 - _loss(best) / _loss(second))
+    share = _share_words(second, best, able)
+    return f"Keep {best.label}: its validation loss is {lower:.0f} % below that of {second.label}, which took {share}."
+
+
+def _share_words(rung: Rung, best: Rung, able: Sequence[Rung]) -> str:
+    share = _cost(rung, able) / _cost(best, able) if _cost(best, able) > 0 else 1.0
+    return f"{100 * share:.0f} % of the {'money' if _is_priced(able) else 'time'}"
 
 
 def _loss(rung: Rung) -> float:

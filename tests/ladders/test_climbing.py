@@ -119,7 +119,16 @@ def test_a_rung_that_is_clearly_best_is_kept_whatever_it_cost() -> None:
     keep = rung_to_keep(ladder(2.0, 1.5, 1.0), 0.02)
 
     assert keep is not None
-    assert keep.sentence == "Keep LoRA, rank 16: no other rung comes near its quality for less."
+    assert keep.sentence == (
+        "Keep LoRA, rank 16: its validation loss is 33 % below that of LoRA, rank 8, which took 40 % of the money."
+    )
+
+
+def test_a_best_rung_that_is_also_the_cheapest_is_kept_for_both() -> None:
+    keep = rung_to_keep(ladder(2.0, 1.5, 1.0, dollars=(3.0, 2.0, 1.0)), 0.02)
+
+    assert keep is not None
+    assert keep.sentence == "Keep LoRA, rank 16: the lowest validation loss, and no rung took less."
 
 
 def test_without_a_price_time_is_compared() -> None:
@@ -132,7 +141,7 @@ def test_without_a_price_time_is_compared() -> None:
 def test_an_only_result_is_kept_and_said_to_be_the_only_one() -> None:
     assert rung_to_keep(ladder(), 0.02) is None
     assert rung_to_keep(ladder(2.0, "running"), 0.02).sentence == (  # type: ignore[union-attr]
-        "Keep Prompt tuning: so far it is the only rung that finished."
+        "Keep Prompt tuning: the only rung that finished."
     )
 
 
