@@ -80,11 +80,11 @@ def _forecast(run: Run, spent: Spent, price: float | None) -> str:
         spent.unpriced_seconds,
     )
     if any(share > 1 for _, share in _caps(run, whole, price)):
-        return "at this pace it stops at its cap"
+        return "At this pace it stops at its cap."
     return (
-        f"about {dollars(whole.dollars)} in all"
+        f"About {dollars(whole.dollars)} in all at this pace."
         if whole.dollars is not None
-        else f"about {duration(whole.seconds)} in all"
+        else f"About {duration(whole.seconds)} in all at this pace."
     )
 
 

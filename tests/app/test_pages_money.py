@@ -22,9 +22,8 @@ def test_a_run_that_goes_on_says_what_is_spent_of_its_cap(
 
     page = client.get(f"/runs/{run.id}").text
 
-    assert "$2.00 spent in 1 h 00 min of $10.00" in page
-    assert "about $5.00 in all" in page
-    assert 'value="0.200"' in page
+    assert "$2.00 spent in 1 h 00 min, 20 % of its cap of $10.00" in page
+    assert "About $5.00 in all" in page
 
 
 def test_a_forecast_beyond_the_cap_is_said(
@@ -35,8 +34,8 @@ def test_a_forecast_beyond_the_cap_is_said(
 
     page = client.get(f"/runs/{run.id}").text
 
-    assert "1 h 00 min held of 2 h" in page
-    assert "at this pace it stops at its cap" in page
+    assert "1 h 00 min held, 50 % of its cap of 2 h" in page
+    assert "At this pace it stops at its cap" in page
 
 
 @pytest.mark.parametrize(
