@@ -86,8 +86,10 @@ _CPU = _Speed(1.4, 1.0, 2.8e-3, 0.53e-3, 0.4e-3, 0.03e-3, 1.3, 0.8e9, 0.5e9)
 _TRAVERSALS = 10
 # The same of hidden and intermediate values in norms, activations and positions: 1.2 MB for Llama-3 8B.
 _ELEMENTWISE = 33
+# DoRA multiplies its update out at every pass and takes the norm of base and update: how often that moves all weights.
+_NORM_TRAVERSALS, _NORM_TRAVERSALS_FORWARD = 6, 4
 # 8-bit products are taken apart by outliers (LLM.int8); measured on a CPU, published as up to twice on GPUs.
-_EIGHT_BIT = {"cpu": 2.4, "gpu": 1.8}
+_EIGHT_BIT = {"cpu": 3.0, "gpu": 1.8}
 # bfloat16 products without hardware for them: 3.2 times as long on a CPU.
 _EMULATED = 3.2
 _FORWARD_SHARE = 0.35
@@ -133,10 +135,11 @@ def total_seconds(parts: Mapping[str, Part]) -> float:
 def _pass(spec: RunSpec, shape: ModelShape, hardware: Hardware, batch: int, load: Load) -> float:
     """Forward and back over one batch."""
     method, recomputed = spec.method, spec.hyperparameters.gradient_checkpointing
-    operations = _operations(shape, method, batch, round(load.padded), round(load.answers, 2), recomputed)
+    operations = _operations(shape, method, batch, round(load.padded), round(load.answers, 2), recomputed, False)
     positions = batch * (load.padded + virtual_tokens(method))
     again = 4 / 3 if recomputed else 1.0
     work = operations / _rate(spec, hardware) + _moved(spec, shape, hardware, positions) * again / _bandwidth(hardware)
+    work += _norms(spec, shape, hardware, _NORM_TRAVERSALS) * again
     starting = _starting(shape, method, hardware) * (again if hardware.on_gpu else 1 + (again - 1) / 2)
     return max(work, starting) if hardware.on_gpu else work + starting
 
@@ -147,13 +150,12 @@ def _validation(spec: RunSpec, plan: Plan, shape: ModelShape, hardware: Hardware
         return 0.0
     batch = min(spec.hyperparameters.batch_size, plan.validation_rows)
     passes = math.ceil(plan.validation_rows / batch)
-    # Nothing is dropped while evaluating, which spares DoRA a product.
-    method = spec.method.model_copy(update={"dropout": 0.0}) if isinstance(spec.method, LowRank) else spec.method
-    flops = counted_flops(shape, method, batch=batch, tokens=round(load.mean))
-    head = 2 * batch * load.mean * shape.head_weights * (1 - load.answers)
+    learned = round(load.answers, 2)
+    operations = _operations(shape, _undropped(spec.method), batch, round(load.mean), learned, False, True)
     positions = batch * (load.mean + virtual_tokens(spec.method))
     moved = _moved(spec, shape, hardware, positions) * _FORWARD_SHARE / _bandwidth(hardware)
-    work = (flops.forward - head) / _rate(spec, hardware) + moved
+    norms = _norms(spec, shape, hardware, _NORM_TRAVERSALS_FORWARD)
+    work = operations / _rate(spec, hardware) + moved + norms
     starting = _starting(shape, spec.method, hardware) * _FORWARD_SHARE
     return passes * (max(work, starting) if hardware.on_gpu else work + starting)
 
@@ -165,10 +167,15 @@ def _answers(spec: RunSpec, shape: ModelShape, hardware: Hardware, load: Load) -
         return 0.0
     speed = _GPU if hardware.on_gpu else _CPU
     one_by_one = prompts if virtual_tokens(spec.method) else 1
-    tokens = min(spec.evaluation.sample_tokens, load.answer_tokens)
+    # Answered together, all wait for the longest.
+    usual = load.answer_tokens / (_LONGER_ANSWERS if one_by_one > 1 else 1.0)
+    tokens = min(spec.evaluation.sample_tokens, usual)
     read = shape.parameters * _bytes_of_a_number(spec, hardware) / _bandwidth(hardware)
     starting = shape.layers * speed.token + _adapted_linears(shape, spec.method) * speed.token_adapted
-    return one_by_one * tokens * (read + starting)
+    work = _operations(shape, _undropped(spec.method), prompts // one_by_one, 1, 1.0, False, True) / _rate(
+        spec, hardware
+    )
+    return one_by_one * tokens * (read + starting + work + _norms(spec, shape, hardware, _NORM_TRAVERSALS_FORWARD))
 
 
 def _rate(spec: RunSpec, hardware: Hardware) -> float:
@@ -200,9 +207,19 @@ def _moved(spec: RunSpec, shape: ModelShape, hardware: Hardware, positions: floa
 
 def _starting(shape: ModelShape, method: Method, hardware: Hardware) -> float:
     speed = _GPU if hardware.on_gpu else _CPU
-    # DoRA takes the norm of every weight with its update at each pass.
-    extra = 1.35 if isinstance(method, DoRA) else 1.0
-    return shape.layers * speed.layer + _adapted_linears(shape, method) * speed.adapted * extra
+    return shape.layers * speed.layer + _adapted_linears(shape, method) * speed.adapted
+
+
+def _norms(spec: RunSpec, shape: ModelShape, hardware: Hardware, times: int) -> float:
+    """Seconds to move all weights so many times for DoRA's norms."""
+    if not isinstance(spec.method, DoRA):
+        return 0.0
+    return times * shape.linear_weights * _bytes_of_a_number(spec, hardware) / _bandwidth(hardware)
+
+
+def _undropped(method: Method) -> Method:
+    """Nothing is dropped while evaluating, which spares DoRA a product."""
+    return method.model_copy(update={"dropout": 0.0}) if isinstance(method, LowRank) else method
 
 
 def _bytes_of_a_number(spec: RunSpec, hardware: Hardware) -> int:
@@ -215,10 +232,14 @@ def _bandwidth(hardware: Hardware) -> float:
 
 
 @lru_cache(maxsize=512)
-def _operations(shape: ModelShape, method: Method, batch: int, tokens: int, learned: float, again: bool) -> float:
-    """Of one pass, with logits only where something is learned."""
+def _operations(
+    shape: ModelShape, method: Method, batch: int, tokens: int, learned: float, again: bool, forward_only: bool
+) -> float:
+    """Of one pass, with logits only where something is learned; `again` computes the layers twice."""
     counted = counted_flops(shape, method, batch=batch, tokens=tokens)
     head = 2 * batch * tokens * shape.head_weights
+    if forward_only:
+        return counted.forward - head * (1 - learned)
     times = 3 if method.artifact == "model" else 2
     return counted.total - head * times * (1 - learned) + (counted.forward - head if again else 0)
 
