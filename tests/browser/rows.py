@@ -2,13 +2,13 @@
 
 import math
 
-from studio import datasets, runs
+from studio import datasets, ladders, runs
 from studio.actors import LOCAL_ACTOR
 from studio.adapters import Adapter
 from studio.datasets import Receiver
 from studio.db import transaction
 from studio.queue import SilentQueue
-from studio.runs import Checkpoint, Point, Run, RunEvent, SampleAnswer
+from studio.runs import Checkpoint, Point, Run, RunEvent, SampleAnswer, Stint
 from tests.browser.live import LiveStudio
 
 STEPS = 60
@@ -57,6 +57,28 @@ def make_run(live: LiveStudio, dataset: datasets.Dataset, state: str) -> str:
         if columns:
             session.add(Checkpoint(run_id=run.id, epoch=1, step=STEPS, manifest_sha256="ef" * 32, size_bytes=1000))
         return run.id
+
+
+def make_ladder(live: LiveStudio, dataset: datasets.Dataset, states: tuple[str, ...]) -> str:
+    """Make a climbing ladder of three rungs, the first of which have runs in these states."""
+    data = {"dataset_version_id": dataset.latest.id, "sha256": dataset.latest.sha256}
+    specs = ladders.specs_of(runs.validate_spec({"data": data, "method": {"kind": "lora"}}), ladders.usual_rungs())
+    run_ids = [make_run(live, dataset, state) for state in states]
+    with transaction(live.session_factory) as session:
+        ladder = ladders.Ladder(
+            owner_id=LOCAL_ACTOR.id,
+            name="A ladder",
+            specs=[one.model_dump(mode="json") for one in specs],
+            min_gain=0.02,
+        )
+        session.add(ladder)
+        session.flush()
+        for rung, run_id in enumerate(run_ids):
+            run = session.get_one(Run, run_id)
+            run.ladder_id, run.rung = ladder.id, rung
+            run.initial_validation_loss, run.best_validation_loss = 3.1, 2.0 - rung / 2
+            session.add(Stint(run_id=run_id, epoch=1, began=0.0, until=600.0 * (rung + 1), dollars_per_hour=2.0))
+        return ladder.id
 
 
 def _measured(run: Run, status: str) -> list[object]:

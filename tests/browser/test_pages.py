@@ -11,7 +11,7 @@ from studio.db import transaction
 from studio.runs import Run
 from tests.browser.conftest import LookOver
 from tests.browser.live import LiveStudio, running_studio
-from tests.browser.rows import STEPS, adapter_of, import_numbers, make_run
+from tests.browser.rows import STEPS, adapter_of, import_numbers, make_ladder, make_run
 
 pytestmark = pytest.mark.browser
 
@@ -32,6 +32,10 @@ PAGES = (
     "/runs/{resumed}",
     "/runs/{given_up}",
     "/runs/{paused}",
+    "/guide",
+    "/guide?learn=behaviour&change=rarely&examples=many&format=strict&latency=fast&license=unsure",
+    "/ladders",
+    "/ladders/{ladder}",
     "/adapters",
     "/adapters/{adapter}",
     "/spending/prices",
@@ -53,6 +57,7 @@ def ids(live: LiveStudio) -> dict[str, str]:
     found = {"dataset": dataset.id}
     for state in ("failed", "succeeded", "running", "queued", "too_large", "resumed", "given_up", "paused"):
         found[state] = make_run(live, dataset, state)
+    found["ladder"] = make_ladder(live, dataset, ("succeeded", "succeeded", "running"))
     with transaction(live.session_factory) as session:
         adapter = adapter_of(session.get_one(Run, found["succeeded"]))
         session.add(adapter)
