@@ -243,7 +243,11 @@ def _quoted(session: Session, actor: Actor, draft: Draft) -> Draft:
     spec, settings = draft.outcome[0], draft.services.settings
     if spec is None:
         return draft
-    quote = spending.quote(session, actor, spec, settings=settings, hardware_id=draft.hardware.chosen or None)
+    chosen = draft.hardware.chosen or None
+    try:
+        quote = spending.quote(session, actor, spec, settings=settings, hardware_id=chosen)
+    except InvalidInput as error:
+        quote = Quote(None, error.message, "none", "", "none", "")
     return replace(draft, quote=quote)
 
 

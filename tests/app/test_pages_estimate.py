@@ -171,6 +171,15 @@ def test_a_model_whose_config_is_not_known_gets_no_number(client: TestClient, fo
     assert client.post("/runs", data=form | {"license.accepted": "true"}, follow_redirects=False).status_code == 303
 
 
+def test_settings_that_the_base_model_cannot_take_are_said_in_place_of_numbers(
+    client: TestClient, form: dict[str, str]
+) -> None:
+    card = estimated(client, form | {"method.lora.targets": "no_such_layer"})
+
+    assert "no_such_layer" in card.split("What is evaluated")[0]
+    assert "GiB" not in card
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
