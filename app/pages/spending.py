@@ -49,19 +49,17 @@ def download_attempts(session: CurrentSession, actor: CurrentActor, month: Month
 
 
 def _page(session: Session, actor: Actor, asked: str | None) -> dict[str, Any]:
-    months = spending.totals(session, actor, "month")
     shown = asked or utc_now().strftime("%Y-%m")
     month = _month(shown)
+    tables = {by: spending.totals(session, actor, by, month=month) for by in _TABLES}
     return {
-        "months": months,
+        "months": spending.totals(session, actor, "month"),
         "shown": shown,
         "title": _title(month),
-        "total": _sum([total for total in months if month in (None, total.key)]),
+        # A run has one dataset, so none is counted twice.
+        "total": _sum(tables["dataset"]),
         "runs": spending.totals(session, actor, "run", month=month, limit=SHOWN_RUNS),
-        "tables": [
-            (label, column, by, spending.totals(session, actor, by, month=month))
-            for by, (label, column) in _TABLES.items()
-        ],
+        "tables": [(label, column, by, tables[by]) for by, (label, column) in _TABLES.items()],
     }
 
 
@@ -77,7 +75,6 @@ def _title(month: str | None) -> str:
 
 
 def _sum(totals: Sequence[Total]) -> Total:
-    """Of several months; a run that goes over two of them counts in both."""
     return Total(
         key="",
         label="",
