@@ -11,12 +11,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from studio.budget.trials import StepKind, StepTime
 from studio.runs import RunSpec
 from studio.runs.events import Measured, Progressed, encode_value
+from studio.runs.plan import TRIAL_STEPS
 from worker.event_log import EventLog
 from worker.finite import refuse_non_finite
 from worker.sampler import EndlessBatches
 
-LONGEST_STEPS = 10
-ORDINARY_STEPS = 10
+LONGEST_STEPS = ORDINARY_STEPS = TRIAL_STEPS // 2
 # Quick steps vary: more of them cost little and steady the mean.
 MOST_ORDINARY_STEPS = 50
 ORDINARY_SECONDS = 6.0
@@ -134,7 +134,7 @@ class StepClock(TrainerCallback):
             return
         step = state.global_step
         values = {name: encode_value(float(logs[key])) for key, name in _METRICS.items() if key in logs}
-        self._events.emit(Measured(step=step, values=values), self._progress(step, MOST_STEPS))
+        self._events.emit(Measured(step=step, values=values), self._progress(step, max(step, TRIAL_STEPS)))
 
     def settle(self, step: int) -> bool:
         """Behind a step: go on with the other kind once there were enough; returns whether the trial's steps end."""

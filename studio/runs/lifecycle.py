@@ -17,7 +17,7 @@ from studio.db import on_commit
 from studio.errors import InvalidInput, NotFound
 from studio.queue import Queue
 from studio.runs.models import Point, Run, RunEvent, SampleAnswer
-from studio.runs.plan import Plan, make_plan
+from studio.runs.plan import TRIAL_STEPS, Plan, make_plan
 from studio.runs.spec import RunSpec
 from studio.runs.status import ACTIVE
 from studio.settings import Settings
@@ -64,6 +64,8 @@ def launch(
     run.parent_run_id, run.idempotency_key = parent_run_id, idempotency_key or None
     for name, value in asdict(terms or Terms()).items():
         setattr(run, name, value)
+    if run.kind == "trial":
+        run.total_steps = TRIAL_STEPS
     try:
         with session.begin_nested():
             session.add(run)

@@ -8,6 +8,8 @@ from studio.runs.mixing import train_counts, validation_counts
 from studio.runs.spec import RunSpec
 
 EVALUATIONS_PER_RUN = 10
+# Half of them on the longest rows; more where steps are quick, fewer where they are slow.
+TRIAL_STEPS = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ def test_the_form_offers_a_trial_and_can_still_be_launched(client: TestClient, f
     assert "trial run</span>" in page
     assert "takes about two minutes at most and leaves no adapter" in page
     assert 'id="download"' not in page
+    assert "Step <b>0</b> of <b>20</b>" in page
     assert "trial</span>" in client.get("/runs").text
 
 
