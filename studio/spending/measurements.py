@@ -95,7 +95,7 @@ def _facts(
         padded = told["pace"]["padded_tokens_per_step"] / spec.hyperparameters.effective_batch
         load = load_from(padded, rows["mean_tokens"], rows["learned_share"])
         estimated = parts_of(spec, plan, shape, hardware, load)
-        memory = memory_of(spec, shape, hardware, rows["longest_tokens"]).total
+        memory = memory_of(spec, shape, hardware, rows["longest_tokens"])
     except InvalidInput:
         return None
     return {
@@ -103,7 +103,11 @@ def _facts(
         "model_type": shape.model_type,
         "measured": _measured_parts(told, held),
         "estimated": {name: part.seconds for name, part in estimated.items()},
-        "memory": {"measured": told["peak_memory_bytes"], "estimated": memory},
+        # Of a GPU, torch tells what it has allocated: neither its context nor what the allocator holds beyond that.
+        "memory": {
+            "measured": told["peak_memory_bytes"],
+            "estimated": memory.total - (memory.context + memory.slack if hardware.on_gpu else 0),
+        },
         "steps": told["pace"]["steps"],
         "threads": told["threads_used"],
     }

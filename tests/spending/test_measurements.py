@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from studio import spending
+from studio import base_models, spending
 from studio.actors import LOCAL_ACTOR
-from studio.budget import find_hardware
+from studio.budget import HARDWARE, find_hardware
+from studio.budget.memory import memory_of
+from studio.budget.shapes import shape_of
 from studio.budget.time import PARTS
 from studio.db import SessionFactory, reading, transaction
 from studio.runs import Measurement, Run, Stint
@@ -58,6 +60,22 @@ def test_every_part_is_kept_beside_its_estimate(
     assert measured["start"] == pytest.approx(11.6 + 3 - 0.3 - 0.1 - 2.0 - 2 * 0.05 - 20 * 0.4)
     assert set(kept.facts["estimated"]) == set(PARTS)
     assert kept.facts["memory"] == {"measured": 9e8, "estimated": kept.facts["memory"]["estimated"]}
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_the_memory_of_a_gpu_is_compared_without_what_torch_does_not_tell(
+    session_factory: SessionFactory, make_run: Callable[..., Run], settings: Settings
+) -> None:
+    on_gpu = TOLD | {"device_kind": "cuda", "device": "NVIDIA L4"}
+    spec = make_run().run_spec
+    config = base_models.config_of("demo", None)
+    assert config is not None
+    memory = memory_of(spec, shape_of(config), HARDWARE["l4"], 90)
+
+    kept = _remembered(session_factory, make_run(), settings, on_gpu)
+
+    assert kept.hardware == "l4"
+    assert kept.facts["memory"]["estimated"] == memory.total - memory.context - memory.slack
 
 
 def test_what_was_kept_comes_back_as_ratios_for_the_same_hardware_and_owner(
