@@ -1,10 +1,17 @@
 """Should one fine-tune at all, over JSON: the questions, and the advice that follows from their answers."""
 
+from typing import Any
+
 from fastapi import APIRouter
 from pydantic import Field
 
+from app.advice import advice_for
 from app.api.models import In, Out
+from app.deps import CurrentActor, CurrentServices, CurrentSession
+from studio import datasets, runs, spending
+from studio.base_models import get_base_model, list_base_models
 from studio.budget import guide
+from studio.runs import RunSpec
 
 router = APIRouter(prefix="/guide", tags=["guide"])
 
@@ -61,6 +68,25 @@ class GuidanceOut(Out):
     always: str
 
 
+class PlannedIn(In):
+    """A run that is being planned, and the hardware of the catalogue to reckon with; a worker's without it."""
+
+    spec: RunSpec
+    hardware: str | None = Field(None, max_length=40)
+
+
+class MethodAdviceOut(Out):
+    """A method, with settings of a spec by dotted path to begin with; the sentences may be empty."""
+
+    kind: str
+    settings: dict[str, Any]
+    sentence: str
+    reasons: list[str]
+    smaller: str
+    smaller_model: str | None
+    base_or_instruct: str
+
+
 @router.get("", summary="List the guide's questions")
 def list_questions() -> list[QuestionOut]:
     """The six questions with their choices."""
@@ -71,3 +97,23 @@ def list_questions() -> list[QuestionOut]:
 def advise(wanted: AnswersIn) -> GuidanceOut:
     """What to try first, with reasons; 422 names each question without an answer. Nothing is stored."""
     return GuidanceOut.model_validate(guide.advise(wanted.answers))
+
+
+@router.post("/method", summary="Ask which method to begin with")
+def advise_method(
+    wanted: PlannedIn, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+) -> MethodAdviceOut:
+    """Method, starting point and the smallest model that may do, from rows, hardware and base model."""
+    settings, spec = services.settings, wanted.spec
+    plan = runs.preview(session, actor, spec)
+    advice = advice_for(
+        spec,
+        plan,
+        datasets.get_version(session, actor, spec.data.dataset_version_id),
+        get_base_model(spec.base_model.id, settings.models_root),
+        quote=spending.quote(session, actor, spec, settings=settings, hardware_id=wanted.hardware),
+        catalogue=list_base_models(settings.models_root),
+    )
+    smaller = advice.smaller_fix.changes["base_model.id"] if advice.smaller_fix else None
+    told = {name: getattr(advice, name) for name in MethodAdviceOut.model_fields if name != "smaller_model"}
+    return MethodAdviceOut.model_validate(told | {"smaller_model": smaller})

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.advice import advice_for, advised_fix
 from app.deps import Services
 from app.forms import HUB, HUB_FIELD, PARTS, FormField, FormState, flat, spec_from_form
-from app.pages._advice import advice_for, advised_fix
 from app.pages._applying import Redrawn, find_fix, redrawn_parts, values_of
 from app.pages._entered import DATASET_FIELD, dataset_values
 from app.pages._estimate import bar_of, price_words, summary_of
@@ -157,8 +157,10 @@ class Draft:
     @cached_property
     def advice(self) -> MethodAdvice | None:
         """Method and settings to begin with, as far as the form can be read."""
-        spec, plan, _ = self.outcome
-        return advice_for(spec, plan, self.version, self.base_model, quote=self.quote, catalogue=self.base_models)
+        (spec, plan, _), version, base_model = self.outcome, self.version, self.base_model
+        if spec is None or plan is None or version is None or base_model is None:
+            return None
+        return advice_for(spec, plan, version, base_model, quote=self.quote, catalogue=self.base_models)
 
     @property
     def ladder(self) -> LadderOffer:

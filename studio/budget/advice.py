@@ -35,6 +35,7 @@ _WORTH_SAYING = 1.5
 # 3 B in 16 bits with LoRA are about 10 GB before the rows: no more fit on the 16 GB of the smallest cards.
 _NEEDS_4_BITS = 3e9
 _OVER_16_BITS = frozenset({"lora", "dora"})
+_SMALLEST_ADAPTERS = frozenset({"ia3", "prompt_tuning"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,10 @@ def advise_method(
     `fits` says by method whether it fits the hardware; a method that is not in it is not known to. `current` are the
     settings of the spec by dotted path, so that nothing is advised that is already so.
     """
-    kind, reasons = _kind(base, rows, fits, on_gpu, goal)
+    kind, bits, reasons = _kind(base, rows, fits, on_gpu, goal)
     settings = starting_point(kind, rows=rows, parameters=base.parameters)
+    if bits is not None:
+        settings["method.base_bits"] = bits
     smaller = smaller_model(base, catalogue, goal)
     return MethodAdvice(
         kind=kind,
@@ -124,18 +127,21 @@ def _is_open(facts: BaseModelFacts) -> bool:
     return not facts.gated and facts.chat
 
 
-def _kind(base: BaseModelFacts, rows: int, fits: Mapping[str, Fit], on_gpu: bool, goal: Goal) -> tuple[str, list[str]]:
-    """The method, and why, the strongest reason first."""
+def _kind(
+    base: BaseModelFacts, rows: int, fits: Mapping[str, Fit], on_gpu: bool, goal: Goal
+) -> tuple[str, int | None, list[str]]:
+    """The method, the bits of its base where they are not its usual ones, and why, the strongest reason first."""
     wanted, reasons = _wanted(base, rows, fits, goal)
     if not fits and on_gpu and wanted in _OVER_16_BITS and _size(base) >= _NEEDS_4_BITS:
-        return "qlora", ["what it will run on is not known; over a 4-bit base it fits most GPUs.", *reasons]
+        return "qlora", None, ["what it will run on is not known; over a 4-bit base it fits most GPUs.", *reasons]
     if fits.get(wanted, "fits") == "fits" or not on_gpu:
-        return wanted, reasons
+        return wanted, None, reasons
     if fits.get("qlora") == "does_not_fit":
-        return "qlora", ["nothing fits this GPU with these settings; 4-bit weights come nearest."]
+        return "qlora", None, ["nothing fits this GPU with these settings; 4-bit weights come nearest."]
     how = "is tight on" if fits[wanted] == "tight" else "does not fit"
     then = "just fits" if fits.get("qlora") == "tight" else "fits"
-    return "qlora", [f"{METHODS[wanted].label} {how} this GPU; over a 4-bit base it {then}.", *reasons]
+    reasons = [f"{METHODS[wanted].label} {how} this GPU; over a 4-bit base it {then}.", *reasons]
+    return (wanted, 4, reasons) if wanted in _SMALLEST_ADAPTERS else ("qlora", None, reasons)
 
 
 def _wanted(base: BaseModelFacts, rows: int, fits: Mapping[str, Fit], goal: Goal) -> tuple[str, list[str]]:
@@ -164,6 +170,8 @@ def _rows_words(rows: int) -> str:
 
 def _name(kind: str, settings: Mapping[str, Any]) -> str:
     rank = settings.get("method.rank")
+    if "method.base_bits" in settings:
+        return f"{METHODS[kind].label} over a {settings['method.base_bits']}-bit base"
     return f"{METHODS[kind].label}, rank {rank}" if rank else METHODS[kind].label
 
 
@@ -213,7 +221,7 @@ def _fix(
         gives=f"Sets the method, its learning rate and {settings['hyperparameters.epochs']:g} passes.",
         changes=settings,
         memory_bytes=None,
-        fits=fits.get(kind) != "does_not_fit",
+        fits=fits.get("qlora" if "method.base_bits" in settings else kind) != "does_not_fit",
     )
 
 

@@ -76,7 +76,7 @@ def next_move(rungs: Sequence[Rung], min_gain: float, budget: Budget, spent: Spe
         return Move(launch=rungs[0].number)
     last = launched[-1]
     if last.status == "cancelled":
-        return Move(state="stopped", outcome=f"You cancelled {last.label}, so the ladder was not climbed further.")
+        return Move(state="stopped", outcome=f"{last.label} was cancelled, so the ladder was not climbed further.")
     if sentence := _not_worth_it(rungs, last, min_gain):
         return Move(state="done", outcome=sentence)
     if not higher:

@@ -5,6 +5,8 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
+from studio.datasets import DatasetVersion
+
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 TUNE = {
@@ -66,7 +68,7 @@ def test_programs_get_the_questions_and_the_same_advice(client: TestClient) -> N
 
     assert [question["name"] for question in questions] == list(TUNE)
     assert told["sentence"] == "Fine-tune. More than 1,000 examples hold more than any prompt can."
-    assert [way["way"] for way in told["ranking"]][0] == "fine_tune"
+    assert told["ranking"][0]["way"] == "fine_tune"
     assert {way["way"] for way in told["ranking"]} == {"prompt", "few_shot", "rag", "fine_tune", "pretrain"}
 
 
@@ -75,3 +77,17 @@ def test_a_missing_answer_is_named(client: TestClient) -> None:
 
     assert answer.status_code == 422
     assert answer.json()["error"]["fields"] == {"format": "Choose one: free, strict."}
+
+
+def test_programs_are_advised_on_the_method_of_a_spec(client: TestClient, version: DatasetVersion) -> None:
+    data = {"dataset_version_id": version.id, "sha256": version.sha256, "max_length_tokens": 512}
+    spec = {"data": data, "base_model": {"id": "Qwen/Qwen3-8B"}, "hyperparameters": {"batch_size": 1}}
+
+    told = client.post("/api/guide/method", json={"spec": spec, "hardware": "t4"}).json()
+
+    assert told["kind"] == "ia3"
+    assert told["sentence"] == "IA3 over a 4-bit base: IA3 does not fit this GPU; over a 4-bit base it fits."
+    assert told["reasons"][1] == "32 rows are few: it has the fewest numbers to learn them by heart."
+    assert told["settings"]["hyperparameters.epochs"] == 5.0
+    assert told["smaller_model"] == "Qwen/Qwen3-0.6B"
+    assert client.post("/api/guide/method", json={"spec": spec, "hardware": "abacus"}).status_code == 422

@@ -29,6 +29,14 @@ def test_what_does_not_fit_goes_over_a_4_bit_base() -> None:
     assert advice.sentence == "QLoRA, rank 16: LoRA does not fit this GPU; over a 4-bit base it fits."
 
 
+def test_the_smallest_adapters_go_over_4_bits_as_what_they_are() -> None:
+    advice = advise_method(LARGE, rows=50, fits=FITS | {"ia3": "does_not_fit"}, current={})
+
+    assert advice.sentence == "IA3 over a 4-bit base: IA3 does not fit this GPU; over a 4-bit base it fits."
+    assert (advice.settings["method.kind"], advice.settings["method.base_bits"]) == ("ia3", 4)
+    assert advice.fix is not None and advice.fix.fits
+
+
 def test_a_large_model_on_unknown_hardware_begins_with_4_bits() -> None:
     assert advise_method(LARGE, rows=3_000, fits={}).kind == "qlora"
     assert advise_method(SMALL, rows=3_000, fits={}).kind == "lora"

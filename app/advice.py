@@ -1,4 +1,4 @@
-"""The advice of the launch form: which method and settings to begin with for what was chosen so far."""
+"""Advice on a run that is being planned: which method and settings to begin with for what was chosen so far."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,17 +12,15 @@ from studio.spending import Quote
 
 
 def advice_for(
-    spec: RunSpec | None,
-    plan: Plan | None,
-    version: DatasetVersion | None,
-    base_model: BaseModelFacts | None,
+    spec: RunSpec,
+    plan: Plan,
+    version: DatasetVersion,
+    base_model: BaseModelFacts,
     *,
     quote: Quote | None,
     catalogue: Sequence[BaseModelFacts],
-) -> MethodAdvice | None:
-    """Advice on a form that can be read as a spec; None before."""
-    if spec is None or plan is None or version is None or base_model is None:
-        return None
+) -> MethodAdvice:
+    """Advise on a spec; what fits is taken from its quote, and not known without one."""
     offers = quote.methods if quote else ()
     return advise_method(
         base_model,
