@@ -11,6 +11,7 @@ from studio.actors import Actor
 from studio.base_models import BaseModelFacts
 from studio.budget.calibration import Correction, Corrections
 from studio.budget.cautions import cautions_of
+from studio.budget.counts import counts_of
 from studio.budget.estimate import Estimate, Fix
 from studio.budget.estimating import corrected_memory, estimate_of, longest_of
 from studio.budget.fixes import fixes_for
@@ -25,7 +26,7 @@ from studio.runs import Plan, RunSpec
 from studio.settings import Settings
 from studio.spending.measurements import measured_on
 from studio.spending.prices import PricedHardware, list_prices
-from studio.spending.quotes import Fitting, HardwareFrom, MethodOffer, PriceFrom, Quote
+from studio.spending.quotes import Fitting, HardwareFrom, MethodOffer, PriceFrom, Quote, Refusal
 from studio.spending.refusals import refusals_of
 from studio.spending.rows import lengths_of, suggested_length
 
@@ -53,6 +54,11 @@ def quote(
     if shape is None:
         return Quote(None, _UNKNOWN_MODEL, hardware_from, problem, "none", "")
     corrections = Corrections(measured_on(session, actor, hardware), hardware.kind) if hardware else None
+    try:
+        counts_of(shape, spec.method, spec.hyperparameters.precision)
+    except InvalidInput as error:
+        refusal = Refusal("targets", error.message, "method.targets")
+        return Quote(None, error.message, hardware_from, problem, "none", "", refusals=(refusal,))
     lengths = lengths_of(session, actor, version, spec, shape, settings.cache_dir)
     suggested = suggested_length(session, actor, version, spec, settings.cache_dir)
     return _Case(spec, plan, version, shape, hardware, lengths, corrections, prices, settings, suggested).quote(

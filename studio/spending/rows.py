@@ -20,21 +20,30 @@ def lengths_of(
     session: Session, actor: Actor, version: DatasetVersion, spec: RunSpec, shape: ModelShape, cache: Path
 ) -> Lengths:
     """Lengths of all rows that the run trains on, each dataset of its mix in its share."""
-    parts = [(_lengths(session, actor, version, spec, shape, cache), 0)]
-    for part in spec.data.mix:
-        try:
-            other = datasets.get_version(session, actor, part.dataset_version_id)
-        except NotFound:
-            continue
-        parts.append((_lengths(session, actor, other, spec, shape, cache), 0))
+    versions: list[DatasetVersion | None] = [version]
+    versions += [_found(session, actor, part.dataset_version_id) for part in spec.data.mix]
     counts = train_counts(spec, version.row_count)
-    return mixed_lengths([(lengths, rows) for (lengths, _), rows in zip(parts, counts, strict=False)])
+    return mixed_lengths(
+        [
+            (_lengths(session, actor, found, spec, shape, cache), rows)
+            for found, rows in zip(versions, counts, strict=True)
+            if found is not None
+        ]
+    )
 
 
 def suggested_length(session: Session, actor: Actor, version: DatasetVersion, spec: RunSpec, cache: Path) -> int | None:
     """The smallest longest row that keeps 99 of 100 rows whole; None before the tokens were counted."""
     profile = _profile(session, actor, version, spec, cache)
     return profile.suggestion if profile else None
+
+
+def _found(session: Session, actor: Actor, version_id: str) -> DatasetVersion | None:
+    """None for one that is not there: a launch refuses it."""
+    try:
+        return datasets.get_version(session, actor, version_id)
+    except NotFound:
+        return None
 
 
 def _lengths(

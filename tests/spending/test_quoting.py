@@ -7,10 +7,9 @@ from sqlalchemy.orm import Session
 
 from studio import runs, spending
 from studio.actors import LOCAL_ACTOR, Actor
-from studio.budget import HARDWARE
-from studio.datasets import DatasetVersion
+from studio.datasets import Dataset, DatasetVersion
 from studio.db import SessionFactory, transaction
-from studio.errors import InvalidInput, NotFound
+from studio.errors import InvalidInput
 from studio.runs import Measurement, RunSpec, Sign, validate_spec
 from studio.settings import Settings
 from studio.spending import Quote
@@ -131,6 +130,44 @@ def test_a_download_that_is_not_counted_is_said(
     assert after is not None and after.notes == ()
 
 
+def test_layers_that_the_base_model_does_not_have_are_refused_before_launch(
+    session_factory: SessionFactory, version: DatasetVersion, settings: Settings
+) -> None:
+    spec = spec_of(version, method={"kind": "lora", "targets": "wq, wv"})
+
+    with transaction(session_factory) as session:
+        found = quoted(session, spec, settings)
+        with pytest.raises(InvalidInput) as refused:
+            launched(session, spec, settings)
+
+    assert found.estimate is None and "No layer of this base model is called wq, wv" in found.problem
+    assert list(refused.value.fields) == ["method.targets"]
+
+
+def test_the_lengths_of_a_mix_are_those_of_all_its_datasets(
+    session_factory: SessionFactory, version: DatasetVersion, settings: Settings
+) -> None:
+    facts = {"mean_row_characters": 40.0, "longest_row_characters": 60, "turns": {"user": 40, "assistant": 40}}
+    with transaction(session_factory) as session:
+        session.get_one(DatasetVersion, version.id).facts = facts
+        other = _copy_of(version, facts | {"mean_row_characters": 4000.0, "longest_row_characters": 6000})
+        session.add(Dataset(owner_id=LOCAL_ACTOR.id, name="Long ones", versions=[other]))
+        session.flush()
+        part = {"dataset_version_id": other.id, "sha256": other.sha256, "row_count": 40, "weight": 1.0}
+        alone = quoted(session, spec_of(version), settings).estimate
+        mixed = quoted(session, spec_of(version, data={"mix": [part]}), settings).estimate
+
+    assert alone is not None and mixed is not None
+    assert mixed.tokens / mixed.steps > 10 * alone.tokens / alone.steps
+
+
+def _copy_of(version: DatasetVersion, facts: dict[str, Any]) -> DatasetVersion:
+    names = ("file_name", "file_format", "file_size_bytes", "shape", "canonical", "size_bytes", "row_count", "split")
+    same = {name: getattr(version, name) for name in names}
+    hashes = {"sha256": "1" * 64, "original_sha256": "1" * 64}
+    return DatasetVersion(owner_id=LOCAL_ACTOR.id, number=1, facts=facts, **same, **hashes)
+
+
 def test_a_run_that_does_not_fit_is_refused_with_a_fix_that_fits(
     session_factory: SessionFactory, version: DatasetVersion, settings: Settings
 ) -> None:
@@ -223,50 +260,3 @@ def _measurement(run_id: str, actor: Actor, hardware: str, *, factor: float) -> 
             "memory": {"measured": 1e9, "estimated": 1e9},
         },
     )
-
-
-def test_a_price_is_given_by_the_hour_or_by_power(session_factory: SessionFactory) -> None:
-    with transaction(session_factory) as session:
-        spending.set_price(session, LOCAL_ACTOR, "l4", dollars_per_hour=0.44)
-        spending.set_price(session, LOCAL_ACTOR, "rtx-4090", watts=450, dollars_per_kwh=0.30)
-
-    with transaction(session_factory) as session:
-        assert spending.price_of(session, LOCAL_ACTOR, "l4") == 0.44
-        assert spending.price_of(session, LOCAL_ACTOR, "rtx-4090") == pytest.approx(0.135)
-        assert spending.price_of(session, LOCAL_ACTOR, "t4") is None
-        assert spending.price_of(session, Actor("another"), "l4") is None
-        spending.set_price(session, LOCAL_ACTOR, "rtx-4090", dollars_per_hour=2.0)
-        spending.remove_price(session, LOCAL_ACTOR, "l4")
-
-    with transaction(session_factory) as session:
-        found = {known.hardware.id: known for known in spending.list_prices(session, LOCAL_ACTOR)}
-        assert found["rtx-4090"].dollars_per_hour == 2.0 and found["l4"].price is None
-        assert list(found) == list(HARDWARE)
-
-
-@pytest.mark.parametrize(
-    ("given", "field", "words"),
-    [
-        ({"dollars_per_hour": 0.0}, "dollars_per_hour", "look free"),
-        ({"dollars_per_hour": -1.0}, "dollars_per_hour", "above 0"),
-        ({"dollars_per_hour": float("nan")}, "dollars_per_hour", "above 0"),
-        ({"dollars_per_hour": 1e6}, "dollars_per_hour", "slip"),
-        ({}, "dollars_per_hour", "Give the price of an hour"),
-        ({"watts": 450.0}, "dollars_per_kwh", "Give the price of a kWh"),
-        ({"watts": 0.0, "dollars_per_kwh": 0.3}, "watts", "look free"),
-        ({"watts": 450.0, "dollars_per_kwh": 0.3, "dollars_per_hour": 1.0}, "dollars_per_hour", "not both"),
-    ],
-)
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_an_absurd_price_is_refused_in_words(
-    session_factory: SessionFactory, given: dict[str, float], field: str, words: str
-) -> None:
-    with transaction(session_factory) as session, pytest.raises(InvalidInput) as refused:
-        spending.set_price(session, LOCAL_ACTOR, "l4", **given)
-
-    assert words in refused.value.fields[field]
-
-
-def test_no_price_is_set_for_what_is_not_in_the_catalogue(session_factory: SessionFactory) -> None:
-    with transaction(session_factory) as session, pytest.raises(NotFound):
-        spending.set_price(session, LOCAL_ACTOR, "abacus", dollars_per_hour=1.0)
