@@ -63,6 +63,22 @@ def test_every_part_is_kept_beside_its_estimate(
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_trial_tells_itself_what_its_start_took(
+    session_factory: SessionFactory, make_run: Callable[..., Run], settings: Settings
+) -> None:
+    # It exports nothing, and makes steps on the longest rows that it does not count.
+    seconds = {"loading_model": 0.2, "preparing_data": 0.3, "training": 30.0, "evaluating": 0.5}
+    pace = TOLD["pace"] | {"start_seconds": 1.25, "times": {"validation": 1, "answers": 1, "checkpoint": 1}}
+
+    kept = _remembered(session_factory, make_run(), settings, TOLD | {"seconds": seconds, "pace": pace})
+
+    measured = kept.facts["measured"]
+    assert measured["start"] == 1.25
+    assert measured["validation"] == pytest.approx(0.5 - 0.2)
+    assert measured["export"] == 0.0
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_the_memory_of_a_gpu_is_compared_without_what_torch_does_not_tell(
     session_factory: SessionFactory, make_run: Callable[..., Run], settings: Settings
 ) -> None:
