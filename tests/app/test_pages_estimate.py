@@ -89,6 +89,22 @@ def test_a_run_that_does_not_fit_is_refused_with_fixes_that_fit(
         assert runs.list_runs(session, LOCAL_ACTOR) == []
 
 
+def test_the_bar_is_as_long_as_the_need_and_marks_where_the_hardware_ends(
+    client: TestClient, form: dict[str, str], too_large: dict[str, str]
+) -> None:
+    small, large = estimated(client, form), estimated(client, too_large)
+
+    shares = [
+        [float(width) for width in re.findall(r'class="mem-[a-z]+" x="[^"]+" width="([\d.]+)%"', card)]
+        for card in (small, large)
+    ]
+    assert abs(sum(shares[1]) - 100) < 0.1
+    assert sum(shares[0]) < 100
+    assert re.search(r'<line class="limit" x1="[\d.]+%"', large)
+    assert 'class="limit"' not in small
+    assert re.search(r'role="img" aria-label="About [\d.,]+ of 22 GiB: base weights [\d.]+ GiB', large)
+
+
 def test_an_applied_fix_changes_the_fields_and_fits(
     client: TestClient, too_large: dict[str, str], session_factory: SessionFactory
 ) -> None:
