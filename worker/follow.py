@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from studio.budget.capping import Cap
 from studio.runs import Event
 from studio.runs.folders import EVENTS_FILE
 from worker.attempt import EventTail, Said, count_oom_kills
@@ -41,6 +42,8 @@ class Attempt:
     said: Said = field(default_factory=Said)
     can_keep: bool = False
     """Whether there is a checkpoint to make an adapter of."""
+    total_steps: int = 0
+    cap: Cap | None = None
     ends_at: float | None = None
     """When the cap is reached, by the monotonic clock."""
     only_closes: bool = False

@@ -1,10 +1,12 @@
 """Supervises one claimed run: prepares and starts its trainer, and brings what becomes of it into the database."""
 
+import contextlib
 import logging
 import time
 
 from studio import runs
 from studio.errors import StorageFull, StudioError
+from studio.runs import Event
 from studio.runs.events import Noted, PhaseBegan, Stopped
 from studio.runs.folders import EVENTS_FILE
 from studio.storage import disk_space_told
@@ -50,11 +52,19 @@ def supervise(bench: Bench, lease: runs.Lease) -> None:
             watchdog_seconds=bench.settings.watchdog_seconds,
             tail=EventTail(folder / EVENTS_FILE),
         )
-        outcome = _run(bench, lease, attempt, held_since)
-        if outcome == HandBack("cap") and attempt.only_closes:
-            outcome = Cancel(KEPT_TOO_LONG)
-        close(bench, lease, attempt.writer, outcome)
+        close(bench, lease, attempt.writer, _heed_cap(attempt, _run(bench, lease, attempt, held_since)))
     log.info("%s: attempt %d is over", lease.run_id, lease.epoch)
+
+
+def _heed_cap(attempt: Attempt, outcome: Outcome) -> Outcome:
+    """Keep with the run that its cap has ended an attempt; one that only had to close is not handed back again."""
+    if attempt.cap is None or outcome not in (HandBack("cap"), Cancel(CAP_BEFORE_CHECKPOINT)):
+        return outcome
+    step = attempt.said.step
+    # A lease that is lost is noticed when the attempt is closed.
+    with contextlib.suppress(runs.LeaseLost):
+        attempt.writer.offer([Stopped(by=attempt.cap.by, step=step, total_steps=attempt.total_steps)])
+    return Cancel(KEPT_TOO_LONG) if outcome == HandBack("cap") and attempt.only_closes else outcome
 
 
 def _run(bench: Bench, lease: runs.Lease, attempt: Attempt, held_since: float) -> Outcome:
@@ -82,9 +92,9 @@ def _train(bench: Bench, lease: runs.Lease, attempt: Attempt, held_since: float)
         attempt.folder.mkdir(parents=True, exist_ok=True)
     device = held_device(bench.settings)
     paying = attempt.writer.write(lambda session: begin_paying(session, lease, device))
-    attempt.ends_at = paying.ends_at(held_since)
+    attempt.cap, attempt.ends_at = paying.cap, paying.ends_at(held_since)
     start = attempt.writer.write(lambda session: read_start(session, lease))
-    attempt.can_keep = start.checkpoint is not None
+    attempt.can_keep, attempt.total_steps = start.checkpoint is not None, start.run.total_steps
     if start.run.desired == "keep" and start.checkpoint is None:
         return after_interruption("keep")
     checkpoint = find_checkpoint(bench, lease, start, writer=attempt.writer, check=attempt.check)
@@ -114,12 +124,12 @@ def _close_at_cap(attempt: Attempt, start: Start, paying: Paying) -> None:
     """The cap was spent before this attempt: say so, and go on only to keep what there is."""
     if not attempt.can_keep or paying.cap is None:
         raise AttemptOver(Cancel(CAP_BEFORE_CHECKPOINT))
-    run = start.run
-    if run.stopped_by is None:
-        step = run.checkpoint_step or 0
-        note = f"The cap of {paying.cap_words} is spent: the best weights up to step {step:,} are kept."
-        stopped = Stopped(by=paying.cap.by, step=step, total_steps=run.total_steps)
-        attempt.writer.offer([Noted(message=note), stopped])
+    step = start.run.checkpoint_step or 0
+    note = f"The cap of {paying.cap_words} is spent: the best weights up to step {step:,} are kept."
+    told: list[Event] = [Noted(message=note)]
+    if start.run.stopped_by is None:
+        told.append(Stopped(by=paying.cap.by, step=step, total_steps=start.run.total_steps))
+    attempt.writer.offer(told)
 
 
 def _download(bench: Bench, attempt: Attempt, order: Order) -> Found:
