@@ -77,8 +77,11 @@ def corrected_parts(parts: dict[str, Part], correction: Correction) -> dict[str,
 
 
 def corrected_memory(memory: Memory, correction: Correction) -> Memory:
-    """The same, with what earlier runs have needed beyond it (or below) as slack."""
-    return replace(memory, slack=memory.slack + round(memory.total * (correction.memory_factor - 1)))
+    """The same, with what earlier runs have needed beyond it as slack; where they needed less, every part is less."""
+    factor = correction.memory_factor
+    if factor < 1:
+        return replace(memory, **{name: round(size * factor) for name, size in memory.parts.items()})
+    return replace(memory, slack=memory.slack + round(memory.total * (factor - 1)))
 
 
 def range_of(seconds: float, *spreads: float) -> Range:

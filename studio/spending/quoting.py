@@ -19,7 +19,6 @@ from studio.budget.hardware import HARDWARE, Hardware, find_hardware
 from studio.budget.lengths import Lengths
 from studio.budget.memory import Fit, fit_of, largest_batch, largest_length, memory_of, models_that_fit, usable_bytes
 from studio.budget.shapes import ModelShape, shape_of
-from studio.datasets import DatasetVersion
 from studio.errors import InvalidInput
 from studio.methods import METHODS, Method
 from studio.runs import Plan, RunSpec
@@ -61,9 +60,18 @@ def quote(
         return Quote(None, error.message, hardware_from, problem, "none", "", refusals=(refusal,))
     lengths = lengths_of(session, actor, version, spec, shape, settings.cache_dir)
     suggested = suggested_length(session, actor, version, spec, settings.cache_dir)
-    return _Case(spec, plan, version, shape, hardware, lengths, corrections, prices, settings, suggested).quote(
-        hardware_from, problem
+    case = _Case(
+        spec=spec,
+        plan=plan,
+        shape=shape,
+        hardware=hardware,
+        lengths=lengths,
+        corrections=corrections,
+        prices=prices,
+        settings=settings,
+        suggested_length=suggested,
     )
+    return case.quote(hardware_from, problem)
 
 
 def find_device(session: Session, hardware_id: str | None) -> tuple[Hardware | None, HardwareFrom, str]:
@@ -104,7 +112,6 @@ class _Case:
 
     spec: RunSpec
     plan: Plan
-    version: DatasetVersion
     shape: ModelShape
     hardware: Hardware | None
     lengths: Lengths

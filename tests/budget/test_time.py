@@ -7,9 +7,10 @@ import pytest
 from studio import base_models
 from studio.budget.calibration import Correction
 from studio.budget.estimate import Estimate
-from studio.budget.estimating import estimate_of, range_of
+from studio.budget.estimating import corrected_memory, estimate_of, range_of
 from studio.budget.hardware import HARDWARE, Hardware, find_hardware
 from studio.budget.lengths import Lengths, counted_lengths
+from studio.budget.memory import memory_of
 from studio.budget.shapes import ModelShape, shape_of
 from studio.budget.time import Load, parts_of, step_seconds
 from studio.methods import METHODS
@@ -109,6 +110,17 @@ def test_more_evaluations_and_longer_answers_cost_time() -> None:
 
     assert few.parts["validation"] < many.parts["validation"]
     assert silent.parts["answers"] == 0 < many.parts["answers"]
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.2])
+def test_memory_that_runs_have_needed_changes_the_total_and_no_part_is_negative(factor: float) -> None:
+    spec = spec_of()
+    memory = memory_of(spec, shape(), HARDWARE["l4"], 400)
+
+    found = corrected_memory(memory, Correction(memory_factor=factor))
+
+    assert found.total == pytest.approx(factor * memory.total, abs=8)
+    assert min(found.parts.values()) >= 0
 
 
 def test_a_guess_of_lengths_widens_the_range() -> None:
