@@ -140,7 +140,7 @@ def _inputs(step: Step, names: frozenset[str]) -> int:
     shared: dict[str, int] = {}
     own = 0
     for linear in step.shape.linears:
-        group, low_rank = _group(linear), linear.name in names and isinstance(step.method, LowRank)
+        group = _group(linear)
         if step.full and step.autocast and step.master > step.compute:
             if group in {"attention", "gates"}:
                 own += linear.inputs * step.compute
@@ -148,8 +148,8 @@ def _inputs(step: Step, names: frozenset[str]) -> int:
                 shared[group] = linear.inputs
         elif step.full or step.base_bits == 8:
             shared[group] = linear.inputs
-        if low_rank:
-            copied = _dropped(step, linear)
+        if linear.name in names and isinstance(step.method, LowRank):
+            copied = _dropped(step, step.method, linear)
             own += copied
             if not copied:
                 shared[group] = linear.inputs
@@ -159,13 +159,12 @@ def _inputs(step: Step, names: frozenset[str]) -> int:
     return own + sum(shared.values()) * step.compute
 
 
-def _dropped(step: Step, linear: Linear) -> int:
+def _dropped(step: Step, method: LowRank, linear: Linear) -> int:
     """The input of an adapter where it is a tensor of its own, with the mask of dropout; 0 where it is the linear's."""
-    assert isinstance(step.method, LowRank)
     # peft casts to the adapter's width; over a 4- or 8-bit base it leaves that to autocast.
     cast = step.adapter > step.compute and not (step.autocast and step.base_bits < 16)
     kept = step.compute if step.autocast else max(step.adapter, step.compute)
-    if not step.method.dropout:
+    if not method.dropout:
         return linear.inputs * kept if cast else 0
     mask = 1 if step.on_gpu else 4
     return linear.inputs * (kept + mask)
