@@ -100,12 +100,12 @@ RECORDINGS = {
     "one-answer": Recording(
         "zero_loss", 300, settings={"learning_rate": 3e-3, "max_steps": 100, "batch_size": 8}, change=answers_alike
     ),
-    # Odd rows raise the loss of their step; the gradients of this run hardly show them.
+    # Odd rows raise the loss of their step; the gradients of these two hardly show them.
     "odd-rows": Recording(
         None, 300, settings={"learning_rate": 5e-4, "max_steps": 140, "batch_size": 1}, change=answers_garbled
     ),
     "odd-rows-full": Recording(
-        "gradient_spikes",
+        None,
         300,
         {"kind": "full"},
         {"learning_rate": 2e-4, "max_steps": 200, "batch_size": 1},
