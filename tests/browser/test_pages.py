@@ -38,6 +38,7 @@ PAGES = (
     "/ladders/{ladder}",
     "/adapters",
     "/adapters/{adapter}",
+    "/spending",
     "/spending/prices",
     "/system",
 )
