@@ -62,7 +62,7 @@ class Guard:
         Raises NothingTrained when the cap leaves no time for the first step of all.
         """
         self._look()
-        self._is_capped = self._is_out_of_time()
+        self._is_capped = self._leaves_no_step()
         self.tell(step)
         if self._is_capped and step == 0:
             raise NothingTrained
@@ -153,6 +153,14 @@ class Guard:
     def _look(self) -> None:
         losses = ((step, loss) for step, name, loss in self._report.points if name == "eval/loss")
         self._plateau = self._stopping.look(losses)
+
+    def _leaves_no_step(self) -> bool:
+        """With the pace of earlier attempts, if there were any."""
+        if self._deadline is None:
+            return False
+        report = self._report
+        self._deadline.expect(report.step_seconds, report.evaluating_seconds / max(1, report.evaluations))
+        return not self._deadline.allows_step(self._clock())
 
     def _is_out_of_time(self) -> bool:
         return self._deadline is not None and not self._deadline.allows_going_on(self._clock())

@@ -32,8 +32,13 @@ class Deadline:
     leaving_seconds: float
     _steps: deque[float] = field(default_factory=lambda: deque(maxlen=_STEPS_KEPT))
     _first_step: float = 0.0
+    _expected_step: float = 0.0
     _evaluation: float = 0.0
     _save: float | None = None
+
+    def expect(self, step_seconds: float, evaluation_seconds: float) -> None:
+        """What they took in earlier attempts stands for both until this one has measured its own."""
+        self._expected_step, self._evaluation = step_seconds, evaluation_seconds
 
     def stepped(self, seconds: float) -> None:
         """An optimizer step took so long, without what was measured or saved meanwhile."""
@@ -53,7 +58,7 @@ class Deadline:
     @property
     def next_step(self) -> float:
         """What the next step is likely to take, with a margin."""
-        return _STEP_MARGIN * median(self._steps) if self._steps else self._first_step
+        return _STEP_MARGIN * median(self._steps) if self._steps else self._first_step or self._expected_step
 
     @property
     def closing(self) -> float:

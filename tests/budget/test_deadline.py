@@ -32,6 +32,17 @@ def test_the_usual_step_stands_for_the_next_with_a_margin() -> None:
     assert deadline.next_step == 2.5
 
 
+def test_earlier_attempts_stand_in_until_something_was_measured() -> None:
+    deadline = _deadline()
+    deadline.expect(3.0, 5.0)
+    assert (deadline.next_step, deadline.allows_evaluation(100 - 5.0 - 1.4 - 0.01)) == (3.0, True)
+    assert not deadline.allows_step(100 - 8.0 - 1.4 + 0.01)
+
+    deadline.stepped(9.0)
+
+    assert deadline.next_step == 9.0
+
+
 def test_a_step_is_made_only_with_time_for_its_evaluation_and_closing() -> None:
     deadline = _deadline()
     deadline.stepped(10.0)

@@ -165,6 +165,16 @@ def test_a_cap_that_loading_has_used_up_leaves_nothing_to_keep(course: Begin) ->
     assert isinstance(run.told()[-1], Stopped)
 
 
+def test_an_attempt_that_resumes_knows_the_pace_of_the_one_before(course: Begin) -> None:
+    run = course(10.0, budget={"max_hours": 0.01})
+    run.report.evaluations, run.report.evaluating_seconds = 2, 4.0
+    # A step of 1 s, an evaluation of 2 s and 1 s of closing fit until second 6.
+    run.now = 6.1
+
+    assert run.guard.begin(40)
+    assert isinstance(run.told()[-1], Stopped)
+
+
 def test_an_attempt_that_resumes_ends_at_the_same_step(course: Begin) -> None:
     first = course()
     first.run(dict.fromkeys(range(101), 2.0))
