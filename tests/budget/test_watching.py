@@ -9,7 +9,9 @@ import pytest
 
 from studio.budget.watching import Course, Found, Watch, say
 from studio.budget.watching.kinds import KINDS
-from tests.budget.curves import Curve, healthy_curves, sick_curves
+from tests.budget.curves import Curve
+from tests.budget.healthy import healthy_curves
+from tests.budget.sick import sick_curves
 
 # Thresholds were chosen on seeds below 1,000.
 _FIRST_SEED = 10_000
