@@ -37,9 +37,13 @@ def dollars_between(low: float, high: float) -> str:
 
 
 def time_between(low: float, high: float) -> str:
-    """An estimate of time in two digits, in the unit that suits its end: `35 to 55 min`."""
+    """An estimate of time in two digits: `35 to 55 min`; what is less than one of that unit has its own: `42 s`."""
     size, unit = _unit_of_time(high)
-    begin, end = _two_digits(low / size), _two_digits(high / size)
+    end = _two_digits(high / size)
+    if low < size:
+        size, own = _unit_of_time(low)
+        return f"{_two_digits(low / size)} {own} to {end} {unit}"
+    begin = _two_digits(low / size)
     return f"about {begin} {unit}" if begin == end else f"{begin} to {end} {unit}"
 
 
@@ -66,7 +70,7 @@ def short_count(value: float | None) -> str:
 
 
 def _unit_of_time(seconds: float) -> tuple[int, str]:
-    if seconds < 300:
+    if seconds < 99.5:
         return 1, "s"
     if seconds < 90 * 60:
         return 60, "min"

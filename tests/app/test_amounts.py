@@ -24,7 +24,7 @@ def test_estimated_money_has_two_digits(low: float, high: float, words: str) -> 
     ("low", "high", "words"),
     [
         (20, 45, "20 to 45 s"),
-        (57, 220, "57 to 220 s"),
+        (57, 220, "57 s to 3.7 min"),
         (180, 320, "3 to 5.3 min"),
         (35 * 60, 55.4 * 60, "35 to 55 min"),
         (4000, 7200, "1.1 to 2 h"),
@@ -32,7 +32,7 @@ def test_estimated_money_has_two_digits(low: float, high: float, words: str) -> 
         (60 * 40, 60 * 40.1, "about 40 min"),
     ],
 )
-def test_estimated_time_has_two_digits_in_the_unit_of_its_end(low: float, high: float, words: str) -> None:
+def test_estimated_time_has_two_digits_in_units_that_suit_it(low: float, high: float, words: str) -> None:
     assert time_between(low, high) == words
 
 
