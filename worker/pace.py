@@ -25,6 +25,8 @@ class Pace(TrainerCallback):
         self._steps: list[float] = []
         self._first_step = 0.0
         self._step_began = 0.0
+        self._worked_before = 0.0
+        self._worked = self._undisturbed = 0.0
         self._beside_before = 0.0
         self._padded_tokens = 0
 
@@ -54,6 +56,9 @@ class Pace(TrainerCallback):
         """A step goes from the end of the one before to its own, so that collating and logging are part of it."""
         seconds = time.monotonic() - self._step_began - (self._beside() - self._beside_before)
         if self._first_step:
+            if len(self._steps) < _STEPS_KEPT and self._beside() == self._beside_before:
+                self._worked += time.process_time() - self._worked_before
+                self._undisturbed += seconds
             if len(self._steps) < _STEPS_KEPT:
                 self._steps.append(seconds)
         else:
@@ -68,6 +73,8 @@ class Pace(TrainerCallback):
             "steps": passed,
             "step_seconds": round(step, 6),
             "mean_step_seconds": round(statistics.fmean(self._steps), 6) if self._steps else round(step, 6),
+            # Processors at work in a step: fewer than threads where other programs took them.
+            "processors": round(self._worked / self._undisturbed, 3) if self._undisturbed else 0.0,
             "first_step_seconds": round(self._first_step, 6),
             "padded_tokens_per_step": self._padded_tokens / passed if passed else 0,
             "seconds_each": {part: round(total / self._times[part], 6) for part, total in self._seconds.items()},
@@ -76,6 +83,7 @@ class Pace(TrainerCallback):
 
     def _begin(self) -> None:
         self._step_began, self._beside_before = time.monotonic(), self._beside()
+        self._worked_before = time.process_time()
 
     def _beside(self) -> float:
         return self.evaluating() + self._seconds.get("checkpoint", 0.0)

@@ -19,6 +19,8 @@ _UNKNOWN_MEMORY, _LEAST_MEMORY = 0.12, 0.03
 _WIDEST_RATIO = 30.0
 # More runs than the most alike of these say nothing new.
 _HEARD = 40
+# A trainer that computed for less of its threads' time shared the machine, and tells little of an idle one.
+_UNDISTURBED = 0.6
 # Runs scatter by this much anyway; what is this many times as far out as usual is taken for an accident.
 _USUAL, _FARTHEST = 0.15, 3.0
 
@@ -33,6 +35,8 @@ class Measured:
     ratios: Mapping[str, float]
     memory_ratio: float | None
     age_days: float = 0.0
+    share_at_work: float = 1.0
+    """Of the time of its threads, what it computed: on an idle machine most of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ def correct(measured: Sequence[Measured], *, base_model: str, model_type: str, m
     found = {
         part: _mean([(w, math.log(one.ratios[part])) for w, one in weighed if part in one.ratios]) for part in PARTS
     }
-    factors = {part: math.exp(mean) for part, (mean, _, _) in found.items()}
+    believed = _believed(weighed)
+    factors = {part: math.exp(mean * believed) for part, (mean, _, _) in found.items()}
     _, scatter, evidence = found["step"]
     spread = math.sqrt(_LEAST**2 + scatter**2 / 2 + unknown**2 / (1 + 12 * evidence))
     alike = sum(one.base_model == base_model and one.method == method for one in measured)
@@ -114,7 +119,19 @@ def _weight(one: Measured, base_model: str, model_type: str, method: str) -> flo
         likeness = _SAME_TYPE if same_method else _SAME_HARDWARE
     else:
         likeness = _SAME_METHOD if same_method else _SAME_HARDWARE
-    return float(likeness * 0.5 ** (max(0.0, one.age_days) / _HALF_LIFE_DAYS))
+    return float(likeness * _calm(one) * 0.5 ** (max(0.0, one.age_days) / _HALF_LIFE_DAYS))
+
+
+def _calm(one: Measured) -> float:
+    """1 for a run that had the machine for itself; less, the more other programs took of it."""
+    return min(1.0, one.share_at_work / _UNDISTURBED) ** 3
+
+
+def _believed(weighed: Sequence[tuple[float, Measured]]) -> float:
+    """How much of a correction is made: all of it, unless hardly any run behind it had the machine for itself."""
+    calm = sum(weight for weight, _ in weighed)
+    all_of_it = sum(weight / max(1e-9, _calm(one)) for weight, one in weighed)
+    return min(1.0, 3 * calm / all_of_it)
 
 
 def _mean(weighed: Sequence[tuple[float, float]]) -> tuple[float, float, float]:

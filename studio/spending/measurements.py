@@ -66,6 +66,7 @@ def _measured(row: Measurement, now: datetime) -> Measured:
         ratios=ratios_of(row.facts["measured"], row.facts["estimated"]),
         memory_ratio=memory["measured"] / memory["estimated"] if memory["measured"] else None,
         age_days=(now - row.at).total_seconds() / 86_400,
+        share_at_work=row.facts.get("share_at_work", 1.0),
     )
 
 
@@ -110,7 +111,14 @@ def _facts(
         },
         "steps": told["pace"]["steps"],
         "threads": told["threads_used"],
+        "share_at_work": 1.0 if hardware.on_gpu else _share_at_work(told),
     }
+
+
+def _share_at_work(told: Mapping[str, Any]) -> float:
+    """Of its threads' time, what the trainer really computed; the rest other programs had."""
+    processors = told["pace"].get("processors", 0.0)
+    return min(1.0, processors / told["threads_used"]) if processors else 1.0
 
 
 def _measured_parts(told: Mapping[str, Any], held: float | None) -> dict[str, float]:

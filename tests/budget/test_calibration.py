@@ -1,6 +1,7 @@
 """How finished runs correct the next estimate."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,13 @@ def test_a_busy_machine_moves_the_mean_of_many_runs_little() -> None:
     found = corrected(*[measured(ratio) for ratio in (1.0, 1.02, 0.98, 1.01, 0.99, 6.0)])
 
     assert found.factors["step"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_run_that_shared_the_machine_is_believed_in_part_only() -> None:
+    disturbed = replace(measured(5.0), share_at_work=0.3)
+
+    assert corrected(disturbed).factors["step"] == pytest.approx(5 ** (3 / 8))
+    assert corrected(disturbed, measured(1.1)).factors["step"] == pytest.approx(1.1, rel=0.03)
 
 
 def test_the_newer_of_two_runs_counts_more() -> None:
