@@ -1,5 +1,6 @@
 """The hardware that estimates know, and what an hour of it costs its owner."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -20,6 +21,8 @@ from studio.spending import PricedHardware
 
 router = APIRouter(prefix="/spending/prices")
 _FIELDS = ("dollars_per_hour", "watts", "dollars_per_kwh")
+# A thousand to some, one to others.
+_AMBIGUOUS = re.compile(r"[1-9]\d{0,2},\d{3}")
 HardwareId = Annotated[str, Path(max_length=40, description="An id of the hardware catalogue.")]
 
 
@@ -126,9 +129,12 @@ def _numbers(form: Mapping[str, str]) -> dict[str, float | None]:
     """The fields as numbers; an empty one is None. Raises InvalidInput by field."""
     found: dict[str, float | None] = {}
     for name in _FIELDS:
-        text = form.get(name, "").strip().removeprefix("$").replace(",", ".")
+        text = form.get(name, "").strip().removeprefix("$")
+        if _AMBIGUOUS.fullmatch(text):
+            sentence = f"Write {text.replace(',', '')} or {text.replace(',', '.')}, without a comma."
+            raise InvalidInput(sentence, fields={name: sentence})
         try:
-            found[name] = float(text) if text else None
+            found[name] = float(text.replace(",", ".")) if text else None
         except ValueError as error:
             sentence = "Write a number, such as 0.44."
             raise InvalidInput(sentence, fields={name: sentence}) from error

@@ -50,6 +50,7 @@ def test_an_own_card_costs_its_power(client: TestClient) -> None:
         ({"dollars_per_hour": "much"}, "Write a number, such as 0.44."),
         ({"watts": "450"}, "Give the price of a kWh."),
         ({"dollars_per_hour": "nan"}, "must be a number above 0"),
+        ({"watts": "1,500", "dollars_per_kwh": "0.3"}, "Write 1500 or 1.500, without a comma."),
     ],
 )
 def test_a_price_that_cannot_be_is_told_at_its_field(client: TestClient, fields: dict[str, str], sentence: str) -> None:
