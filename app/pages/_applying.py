@@ -20,7 +20,7 @@ class Redrawn:
 
 def find_fix(quote: Quote | None, key: str) -> Fix | None:
     """The fix on offer that has this key; None where it is offered no longer."""
-    if quote is None or not key:
+    if quote is None:
         return None
     offered = [fix for refusal in quote.refusals for fix in refusal.fixes]
     offered += [fix for caution in (quote.estimate.cautions if quote.estimate else ()) for fix in caution.fixes]

@@ -144,7 +144,7 @@ class Draft:
         except ValueError as error:
             return None, None, {DATASET_FIELD: f"{str(error).capitalize()}."}
 
-    @property
+    @cached_property
     def base_model(self) -> BaseModelFacts | None:
         """What is known of the chosen base model."""
         spec = self.outcome[0]
@@ -162,7 +162,7 @@ class Draft:
             return None
         return advice_for(spec, plan, version, base_model, quote=self.quote, catalogue=self.base_models)
 
-    @property
+    @cached_property
     def ladder(self) -> LadderOffer:
         """What the offer of a ladder says."""
         return offer_of(self.values, self.outcome[0], self.quote)
@@ -256,6 +256,8 @@ def _quoted(session: Session, actor: Actor, draft: Draft) -> Draft:
 def _with_fix(session: Session, actor: Actor, draft: Draft) -> Draft:
     """The draft with the fix that was asked for, if it is still on offer."""
     key = draft.values.get(APPLY_FIELD, "")
+    if not key:
+        return draft
     fix = find_fix(draft.quote, key) or advised_fix(draft.advice, key)
     if fix is None:
         return draft
