@@ -4,14 +4,18 @@ from typing import Any
 
 from fastapi import APIRouter
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from app.advice import advice_for
 from app.api.models import In, Out
 from app.deps import CurrentActor, CurrentServices, CurrentSession
 from studio import datasets, runs, spending
+from studio.actors import Actor
 from studio.base_models import get_base_model, list_base_models
 from studio.budget import guide
+from studio.budget.advice import MethodAdvice
 from studio.runs import RunSpec
+from studio.settings import Settings
 
 router = APIRouter(prefix="/guide", tags=["guide"])
 
@@ -104,16 +108,22 @@ def advise_method(
     wanted: PlannedIn, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> MethodAdviceOut:
     """Method, starting point and the smallest model that may do, from rows, hardware and base model."""
-    settings, spec = services.settings, wanted.spec
-    plan = runs.preview(session, actor, spec)
-    advice = advice_for(
+    return _told(_advice(session, actor, services.settings, wanted))
+
+
+def _advice(session: Session, actor: Actor, settings: Settings, wanted: PlannedIn) -> MethodAdvice:
+    spec = wanted.spec
+    return advice_for(
         spec,
-        plan,
+        runs.preview(session, actor, spec),
         datasets.get_version(session, actor, spec.data.dataset_version_id),
         get_base_model(spec.base_model.id, settings.models_root),
         quote=spending.quote(session, actor, spec, settings=settings, hardware_id=wanted.hardware),
         catalogue=list_base_models(settings.models_root),
     )
+
+
+def _told(advice: MethodAdvice) -> MethodAdviceOut:
     smaller = advice.smaller_fix.changes["base_model.id"] if advice.smaller_fix else None
     told = {name: getattr(advice, name) for name in MethodAdviceOut.model_fields if name != "smaller_model"}
     return MethodAdviceOut.model_validate(told | {"smaller_model": smaller})

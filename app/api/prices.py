@@ -4,10 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from app.api.models import In, Out
 from app.deps import CurrentActor, CurrentSession
 from studio import runs, spending
+from studio.actors import Actor
 from studio.budget import find_hardware
 from studio.errors import NotFound
 from studio.spending import PricedHardware
@@ -70,11 +72,7 @@ class HardwareListOut(Out):
 @router.get("/hardware", summary="List hardware")
 def list_hardware(session: CurrentSession, actor: CurrentActor) -> HardwareListOut:
     """The devices of the workers, and the catalogue."""
-    detected = []
-    for worker in runs.hardware_of_workers(session):
-        found = find_hardware(worker.device, worker.memory_bytes, worker.cores)
-        known = {"device": worker.device, "memory_bytes": worker.memory_bytes, "cores": worker.cores}
-        detected.append(DetectedOut(**known, hardware_id=found.id if found else ""))
+    detected = [_detected(worker) for worker in runs.hardware_of_workers(session)]
     catalogue = [HardwareOut.model_validate(known.hardware) for known in spending.list_prices(session, actor)]
     return HardwareListOut(detected=detected, catalogue=catalogue)
 
@@ -99,7 +97,17 @@ def remove_price(hardware_id: HardwareInPath, session: CurrentSession, actor: Cu
     return Response(status_code=204)
 
 
-def _priced(session: CurrentSession, actor: CurrentActor, hardware_id: str) -> PriceOut:
+def _detected(worker: runs.Worker) -> DetectedOut:
+    found = find_hardware(worker.device, worker.memory_bytes, worker.cores)
+    return DetectedOut(
+        device=worker.device,
+        memory_bytes=worker.memory_bytes,
+        cores=worker.cores,
+        hardware_id=found.id if found else "",
+    )
+
+
+def _priced(session: Session, actor: Actor, hardware_id: str) -> PriceOut:
     for known in spending.list_prices(session, actor):
         if known.hardware.id == hardware_id:
             return _told(known)
