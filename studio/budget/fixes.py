@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio.budget.estimate import Fix
+from studio.errors import InvalidInput
 from studio.methods import METHODS, LowRank, OverAnyBase, QLoRA
 from studio.runs import RunSpec
 
@@ -172,18 +173,12 @@ def _four_bit(spec: RunSpec) -> Iterator[_Step]:
 def _smaller_models(spec: RunSpec, measure: Measure, labels: Mapping[str, str]) -> Iterator[Fix]:
     """The largest that fits; smaller ones fit as well, and learn less."""
     for base_model_id, label in labels.items():
-        fix = _fix(
-            spec,
-            [
-                _Step(
-                    "model",
-                    f"Take {label}",
-                    "A smaller base model: cheaper, and it may well do.",
-                    _model(base_model_id),
-                )
-            ],
-            measure,
-        )
+        costs = "A smaller base model: cheaper, and it may well do."
+        step = _Step("model", f"Take {label}", costs, _model(base_model_id))
+        try:
+            fix = _fix(spec, [step], measure)
+        except InvalidInput:  # the method's targets are layers of another architecture
+            continue
         if fix.fits:
             yield fix
             return

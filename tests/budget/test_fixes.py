@@ -3,6 +3,7 @@
 from typing import Any
 
 from studio.budget.fixes import applied, fixes_for
+from studio.errors import InvalidInput
 from studio.runs import RunSpec, validate_spec
 
 
@@ -102,3 +103,16 @@ def test_what_is_applied_is_a_valid_spec() -> None:
         for fix in fixes(spec, room, suggested=256):
             changed = applied(spec, fix.changes)
             assert validate_spec(changed.model_dump(mode="json")) == changed
+
+
+def test_a_smaller_model_without_the_layers_that_are_trained_is_not_offered() -> None:
+    def measure(spec: RunSpec) -> tuple[int, bool]:
+        if spec.base_model.id == "a/stranger":
+            raise InvalidInput("No layer of this base model is called q_proj.")
+        return needed(spec), needed(spec) <= 38
+
+    found = fixes_for(
+        spec_of(), measure, suggested_length=None, smaller_models={"a/stranger": "Stranger", "a/small": "Small"}
+    )
+
+    assert [fix.label for fix in found if fix.key == "model"] == ["Take Small"]
