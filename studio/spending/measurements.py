@@ -16,7 +16,7 @@ from studio.budget.memory import memory_of
 from studio.budget.shapes import shape_of
 from studio.budget.time import TIME_VERSION, load_from, parts_of
 from studio.db import database_seconds, utc_now
-from studio.errors import InvalidInput
+from studio.errors import StudioError
 from studio.runs import Measurement, Run, Stint, make_plan
 from studio.settings import Settings
 
@@ -85,11 +85,12 @@ def _facts(
     run: Run, hardware: Hardware, told: Mapping[str, Any], held: float | None, settings: Settings
 ) -> dict[str, Any] | None:
     """Measured and estimated side by side; None where the base model's shape is not known."""
-    config = base_models.config_of(run.base_model, settings.models_root, settings.models_dir)
-    if config is None:
-        return None
     spec = run.run_spec
     try:
+        # Its folder may be gone since it was loaded: that must not keep the run from its end.
+        config = base_models.config_of(run.base_model, settings.models_root, settings.models_dir)
+        if config is None:
+            return None
         shape = shape_of(config)
         plan = make_plan(spec, run.dataset_version.row_count)
         rows = told["rows"]
@@ -97,7 +98,7 @@ def _facts(
         load = load_from(padded, rows["mean_tokens"], rows["learned_share"])
         estimated = parts_of(spec, plan, shape, hardware, load)
         memory = memory_of(spec, shape, hardware, rows["longest_tokens"])
-    except InvalidInput:
+    except (StudioError, OSError):
         return None
     return {
         "version": TIME_VERSION,

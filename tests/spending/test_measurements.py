@@ -128,3 +128,14 @@ def test_a_run_whose_trainer_told_nothing_teaches_nothing(
     session_factory: SessionFactory, make_run: Callable[..., Run], settings: Settings
 ) -> None:
     assert _remembered(session_factory, make_run(), settings, {}) is None
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_base_model_whose_folder_is_gone_does_not_stand_in_the_way_of_the_end(
+    session_factory: SessionFactory, make_run: Callable[..., Run], settings: Settings
+) -> None:
+    run = make_run()
+    with transaction(session_factory) as session:
+        session.get_one(Run, run.id).base_model = "folder:moved-away"
+
+    assert _remembered(session_factory, run, settings, TOLD) is None
