@@ -4,11 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from studio.base_models import DEMO_ID, BaseModelFacts
-from studio.budget.advice import MethodAdvice, advise_method
+from studio.budget.advice import Goal, MethodAdvice, advise_method
 from studio.budget.estimate import Fix
 from studio.datasets import DatasetVersion
 from studio.runs import Plan, RunSpec
 from studio.spending import Quote
+
+# What a person wants of the result, which rows and hardware cannot say.
+GOALS: Mapping[Goal, str] = {
+    "task": "One task, done well",
+    "quality": "One task, as well as a small adapter can",
+    "many_tasks": "Many tasks over one base model",
+    "knowledge": "New knowledge or open answers",
+}
 
 
 def advice_for(
@@ -19,6 +27,7 @@ def advice_for(
     *,
     quote: Quote | None,
     catalogue: Sequence[BaseModelFacts],
+    goal: Goal,
 ) -> MethodAdvice:
     """Advise on a spec; what fits is taken from its quote, and not known without one."""
     offers = quote.methods if quote else ()
@@ -27,6 +36,7 @@ def advice_for(
         rows=plan.train_rows,
         fits={offer.kind: offer.fit for offer in offers if offer.fit},
         on_gpu=not _is_on_cpu(quote),
+        goal=goal,
         is_plain_text=version.canonical == "text",
         catalogue=[facts for facts in catalogue if facts.id != DEMO_ID],
         current=dict(_settings("", spec.model_dump())),

@@ -13,7 +13,7 @@ from studio import datasets, runs, spending
 from studio.actors import Actor
 from studio.base_models import get_base_model, list_base_models
 from studio.budget import guide
-from studio.budget.advice import MethodAdvice
+from studio.budget.advice import Goal, MethodAdvice
 from studio.runs import RunSpec
 from studio.settings import Settings
 
@@ -77,6 +77,7 @@ class PlannedIn(In):
 
     spec: RunSpec
     hardware: str | None = Field(None, max_length=40)
+    goal: Goal = Field("task", description="One task, its best quality, many tasks over one base, or new knowledge.")
 
 
 class MethodAdviceOut(Out):
@@ -120,6 +121,7 @@ def _advice(session: Session, actor: Actor, settings: Settings, wanted: PlannedI
         get_base_model(spec.base_model.id, settings.models_root),
         quote=spending.quote(session, actor, spec, settings=settings, hardware_id=wanted.hardware),
         catalogue=list_base_models(settings.models_root),
+        goal=wanted.goal,
     )
 
 

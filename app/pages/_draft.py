@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.advice import advice_for, advised_fix
+from app.advice import GOALS, advice_for, advised_fix
 from app.deps import Services
 from app.forms import HUB, HUB_FIELD, PARTS, FormField, FormState, flat, spec_from_form
 from app.pages._applying import Redrawn, find_fix, redrawn_parts, values_of
-from app.pages._entered import DATASET_FIELD, dataset_values
+from app.pages._entered import DATASET_FIELD, GOAL_FIELD, dataset_values
 from app.pages._estimate import bar_of, price_words, summary_of
 from app.pages._hardware import HardwareChoices, hardware_choices
 from app.pages._ladder import LadderOffer, offer_of
@@ -20,7 +20,7 @@ from app.pages._mix import Slot, mix_of, slots
 from studio import datasets, runs, spending
 from studio.actors import Actor
 from studio.base_models import BaseModelFacts, get_base_model, list_base_models
-from studio.budget.advice import MethodAdvice
+from studio.budget.advice import Goal, MethodAdvice
 from studio.budget.licensing import DISCLAIMER
 from studio.datasets import Blocker, Dataset, DatasetVersion
 from studio.errors import InvalidInput
@@ -154,13 +154,18 @@ class Draft:
         except InvalidInput:
             return None
 
+    @property
+    def goal(self) -> Goal:
+        """What the result is wanted for; one task, where nothing known is said."""
+        return next((goal for goal in GOALS if goal == self.values.get(GOAL_FIELD)), "task")
+
     @cached_property
     def advice(self) -> MethodAdvice | None:
         """Method and settings to begin with, as far as the form can be read."""
         (spec, plan, _), version, base_model = self.outcome, self.version, self.base_model
         if spec is None or plan is None or version is None or base_model is None:
             return None
-        return advice_for(spec, plan, version, base_model, quote=self.quote, catalogue=self.base_models)
+        return advice_for(spec, plan, version, base_model, quote=self.quote, catalogue=self.base_models, goal=self.goal)
 
     @cached_property
     def ladder(self) -> LadderOffer:
@@ -188,6 +193,7 @@ class Draft:
             "disk_shortage": self.disk_shortage,
             "method": METHODS.get(self.method_kind),
             "recipes": runs.RECIPES,
+            "goals": GOALS,
             "disclaimer": DISCLAIMER,
             "quote": self.quote,
             "advice": self.advice,

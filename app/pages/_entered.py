@@ -15,12 +15,15 @@ from studio.errors import InvalidInput, NotFound
 from studio.runs import RunSpec
 
 DATASET_FIELD = "data.dataset_version_id"
+# Not part of the spec: the advice follows from it.
+GOAL_FIELD = "goal"
 # What an address may say beside the dataset, such as that of a suggestion.
 _ASKED_FOR = {
     "base_model": "base_model.id",
     "max_length": "data.max_length_tokens",
     "train_on": "data.train_on",
     HARDWARE_FIELD: HARDWARE_FIELD,
+    GOAL_FIELD: GOAL_FIELD,
 }
 _IN_ADDRESS = frozenset(PARTS) - {"license"}
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from app.forms import flat
+from app.pages._entered import GOAL_FIELD
 from app.render import render
 from studio.base_models import BaseModelFacts, curated
 from studio.budget.advice import Goal, MethodAdvice, advise_method, smallest_model
@@ -53,14 +54,14 @@ def _training(guidance: Guidance | None, answers: Mapping[str, str]) -> dict[str
     return {
         "base_model": base_model,
         "method": method,
-        "launch_query": _query(base_model, method, "everything" if is_text else "answers"),
+        "launch_query": _query(base_model, method, goal, "everything" if is_text else "answers"),
     }
 
 
-def _query(base_model: BaseModelFacts, method: MethodAdvice, train_on: str) -> str:
+def _query(base_model: BaseModelFacts, method: MethodAdvice, goal: Goal, train_on: str) -> str:
     parts: dict[str, dict[str, Any]] = {"base_model": {"id": base_model.id}, "data": {"train_on": train_on}}
     for name, value in method.settings.items():
         part, _, field = name.partition(".")
         if value is not None:
             parts.setdefault(part, {})[field] = value
-    return urlencode(flat(parts))
+    return urlencode(flat(parts) | {GOAL_FIELD: goal})

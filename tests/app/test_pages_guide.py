@@ -48,6 +48,17 @@ def test_the_advice_leads_to_a_launch_form_that_is_filled_with_it(client: TestCl
     assert re.search(r'<option value="Qwen/Qwen3-0.6B"[^>]*selected', form)
 
 
+def test_the_form_advises_for_what_the_result_is_wanted_for(client: TestClient, version: DatasetVersion) -> None:
+    form = {"data.dataset_version_id": version.id, "base_model.id": "Qwen/Qwen3-8B", "hardware": "h100-sxm"}
+
+    page = client.post("/runs/estimate", data=form | {"goal": "many_tasks"}).text
+    odd = client.post("/runs/estimate", data=form | {"goal": "riches"}).text
+
+    assert '<option value="many_tasks" selected>' in page
+    assert "<b>Advice:</b> Prompt tuning: many tasks share one base" in page
+    assert '<option value="task" selected>' in odd
+
+
 def test_looking_facts_up_is_said_to_be_outside_of_the_studio(client: TestClient) -> None:
     page = client.get("/guide/advice", params=TUNE | {"learn": "knowledge", "change": "weekly"}).text
 
@@ -85,7 +96,10 @@ def test_programs_are_advised_on_the_method_of_a_spec(client: TestClient, versio
 
     told = client.post("/api/guide/method", json={"spec": spec, "hardware": "t4"}).json()
 
+    many = client.post("/api/guide/method", json={"spec": spec, "hardware": "h100-sxm", "goal": "many_tasks"}).json()
+
     assert told["kind"] == "ia3"
+    assert many["kind"] == "prompt_tuning"
     assert told["sentence"] == "IA3 over a 4-bit base: IA3 does not fit this GPU; over a 4-bit base it fits."
     assert told["reasons"][1] == "32 rows are few: it has the fewest numbers to learn them by heart."
     assert told["settings"]["hyperparameters.epochs"] == 5.0
