@@ -127,7 +127,9 @@ def build_reporter(attempt: Attempt, rows: RunRows, report: Report, saver: Saver
         Watch(course_of(spec, attempt.plan)),
         peak_memory=functools.partial(peak_memory_bytes, attempt.hardware),
         validate=attempt.pace.timed(
-            "validation", lambda: validate(saver.trainer.model, batches, saver.trainer.losses, _pause)
+            "validation",
+            lambda: validate(saver.trainer.model, batches, saver.trainer.losses, _pause),
+            counts=bool(batches),
         ),
         answer=attempt.pace.timed(
             "answers",
@@ -139,6 +141,7 @@ def build_reporter(attempt: Attempt, rows: RunRows, report: Report, saver: Saver
                 together=not attempt.loaded.virtual_tokens,
                 between=_pause,
             ),
+            counts=bool(rows.samples),
         ),
         first_loss=lambda: saver.trainer.step_loss,
     )

@@ -30,8 +30,10 @@ class Pace(TrainerCallback):
         self._beside_before = 0.0
         self._padded_tokens = 0
 
-    def timed(self, part: str, work: Callable[[], Result]) -> Callable[[], Result]:
-        """The same work, with the time it takes added to a part."""
+    def timed(self, part: str, work: Callable[[], Result], *, counts: bool = True) -> Callable[[], Result]:
+        """The same work, with the time it takes added to a part, unless it has nothing to do and so tells nothing."""
+        if not counts:
+            return work
 
         def _timed() -> Result:
             began = time.monotonic()

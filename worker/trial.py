@@ -130,6 +130,8 @@ class _Trial:
 
     def _validate(self, batches: Sequence[Batch]) -> float:
         """Measure batches until the time is up; returns the share that was measured, by tokens."""
+        if not batches:
+            return 1.0
         model, pause = self.trainer.model, self.attempt.pause
         sizes = [batch["input_ids"].numel() for batch in batches]
         began, done = time.monotonic(), 0
@@ -138,7 +140,7 @@ class _Trial:
             done += size
             if time.monotonic() - began > EVALUATION_SECONDS or self._is_over():
                 break
-        share = done / sum(sizes) if sizes else 1.0
+        share = done / sum(sizes)
         self.measured.evaluation = (time.monotonic() - began) / share
         return share
 

@@ -38,3 +38,14 @@ def test_the_last_words_of_a_trainer_tell_what_each_part_took(assign: Assign, tm
     assert told["rows"]["mean_tokens"] == told["rows"]["longest_tokens"] == pace["padded_tokens_per_step"] / 4
     assert 0 < told["rows"]["learned_share"] < 1
     assert told["peak_memory_bytes"] > 0 and told["threads_used"] == 1
+
+
+@pytest.mark.training
+def test_what_had_nothing_to_do_has_no_pace(assign: Assign, tmp_path: Path) -> None:
+    # Text without questions gives no prompts to answer.
+    rows = [{"text": f"Order {number} is late again."} for number in range(12)]
+    assignment = assign(rows, data={"train_on": "everything"}, hyperparameters={"max_steps": 2, "batch_size": 2})
+
+    pace = _train(assignment, tmp_path / "attempt-1")["pace"]
+
+    assert set(pace["times"]) == set(pace["seconds_each"]) == {"validation", "checkpoint"}
