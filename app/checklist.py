@@ -14,6 +14,7 @@ from app.alerts import alerts_of
 from studio import adapters, datasets, runs
 from studio.actors import Actor
 from studio.base_models import BaseModelFacts, list_base_models
+from studio.budget.capping import in_dollars
 
 State = Literal["done", "open", "unknown"]
 _FEWEST_VALIDATIONS = 5
@@ -151,7 +152,7 @@ def _plan_lines(of: _Of) -> Iterator[Line]:
 
 def _cap_words(spec: runs.RunSpec) -> str:
     dollars, hours = spec.budget.max_dollars, spec.budget.max_hours
-    caps = [f"${dollars:,.2f}"] if dollars is not None else []
+    caps = [in_dollars(dollars)] if dollars is not None else []
     caps += [f"{hours:g} hours"] if hours is not None else []
     return f"The run stops at {' or '.join(caps)}." if caps else "Nothing bounds what this run may cost."
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from studio import runs, spending
 from studio.actors import Actor
 from studio.budget import find_hardware
-from studio.budget.capping import Cap, cap_of, words_of_cap
+from studio.budget.capping import Cap, cap_of, in_dollars, words_of_cap
 from studio.runs import Run
 from studio.settings import Settings
 from worker import gpu
@@ -68,8 +68,8 @@ def begin_paying(session: Session, lease: runs.Lease, device: Device) -> Paying:
         return Paying(price, None)
     if budget.max_dollars is not None and price is None:
         sentence = (
-            f"The run may cost ${budget.max_dollars:,.2f}, and nobody has said what an hour of {device.name} costs, so "
-            "nothing would stop it. Set a price on the page of hardware and prices, then retry."
+            f"The run may cost {in_dollars(budget.max_dollars)}, and nobody has said what an hour of {device.name} "
+            "costs, so nothing would stop it. Set a price on the page of hardware and prices, then launch it again."
         )
         raise AttemptOver(Cancel(sentence))
     cap = cap_of(budget, spending.spent_before(session, run, lease.epoch), price)

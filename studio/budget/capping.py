@@ -6,6 +6,7 @@ from typing import Literal
 from studio.runs.spec_limits import Budget
 
 CapName = Literal["max_dollars", "max_hours"]
+_SMALL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +43,10 @@ def cap_of(budget: Budget, spent: Spent, dollars_per_hour: float | None) -> Cap 
 def words_of_cap(budget: Budget, by: CapName) -> str:
     """The limit as a person set it: `$2.50` or `1.5 h`."""
     if by == "max_dollars":
-        return f"${budget.max_dollars:,.2f}"
+        return in_dollars(budget.max_dollars or 0.0)
     return f"{budget.max_hours:g} h"
+
+
+def in_dollars(amount: float) -> str:
+    """An amount to the cent; below ten cents in two digits, as of an own card at the price of its power."""
+    return f"${amount:,.2f}" if amount >= _SMALL or not amount else f"${amount:.2g}"

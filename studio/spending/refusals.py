@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from studio.budget.capping import in_dollars
 from studio.budget.cautions import gibibytes
 from studio.budget.estimate import Estimate, Fix
 from studio.runs import RunSpec
@@ -53,7 +54,7 @@ def _cap(spec: RunSpec, estimate: Estimate) -> Iterator[Refusal]:
     dollars = spec.budget.max_dollars
     if dollars is not None and price is not None and dollars < least_seconds / _HOUR * price:
         least = least_seconds / _HOUR * price
-        sentence = f"{what} cost at least {_money(least)}: a cap of {_money(dollars)} leaves no step."
+        sentence = f"{what} cost at least {in_dollars(least)}: a cap of {in_dollars(dollars)} leaves no step."
         yield Refusal("cap", sentence, "budget.max_dollars")
 
 
@@ -61,7 +62,3 @@ def _short(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.2g} s" if seconds < 9.5 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / _HOUR:.1f} h"
-
-
-def _money(dollars: float) -> str:
-    return f"${dollars:.2f}" if dollars >= 0.1 else f"${dollars:.2g}"

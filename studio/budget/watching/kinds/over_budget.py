@@ -1,5 +1,6 @@
 """The run will not be done before its cap; found by who counts the money, told here in words."""
 
+from studio.budget.capping import in_dollars
 from studio.budget.watching.base import Alerting, Facts
 from studio.budget.watching.heard import Heard
 
@@ -21,7 +22,7 @@ class OverBudget(Alerting):
     def cause(facts: Facts) -> str:
         """Dollars where they are known."""
         if "cap_dollars" in facts:
-            cost, cap = f"${facts['forecast_dollars']:.2f}", f"${facts['cap_dollars']:.2f}"
+            cost, cap = in_dollars(facts["forecast_dollars"]), in_dollars(facts["cap_dollars"])
         else:
             cost, cap = _hours(facts["forecast_hours"]), _hours(facts["cap_hours"])
         ends = ""
@@ -41,4 +42,7 @@ class OverBudget(Alerting):
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+    if hours >= 1:
+        return f"{hours:.1f} hours"
+    # Below two minutes a rounded minute is off by up to a half.
+    return f"{60 * hours:.0f} minutes" if hours * 60 >= 2 else f"{3600 * hours:.0f} seconds"
