@@ -48,13 +48,7 @@ def start_ladder(
     if key and (known := _of_key(session, actor, key)):
         return known
     specs = specs_of(spec, usual_rungs() if rungs is None else rungs)
-    if not 0 <= min_gain <= 0.5:
-        raise InvalidInput(
-            "The smallest gain is between 0 and 50 %.", fields={"ladder.min_gain": "Between 0 and 50 %."}
-        )
-    if runs.preview(session, actor, spec).validation_rows == 0:
-        sentence = "A ladder compares validation losses: hold out some validation rows."
-        raise InvalidInput(sentence, fields={"data.split": sentence})
+    _refuse_what_cannot_be_judged(session, actor, spec, min_gain)
     ladder = Ladder(
         owner_id=actor.id,
         name=_clean(name) or _usual_name(session, actor, spec, settings),
@@ -71,6 +65,16 @@ def start_ladder(
         session.delete(ladder)
         return get_ladder(session, actor, str(first.ladder_id))
     return ladder
+
+
+def _refuse_what_cannot_be_judged(session: Session, actor: Actor, spec: RunSpec, min_gain: float) -> None:
+    if not 0 <= min_gain <= 0.5:
+        raise InvalidInput(
+            "The smallest gain is between 0 and 50 %.", fields={"ladder.min_gain": "Between 0 and 50 %."}
+        )
+    if runs.preview(session, actor, spec).validation_rows == 0:
+        sentence = "A ladder compares validation losses: hold out some validation rows."
+        raise InvalidInput(sentence, fields={"data.split": sentence})
 
 
 def get_ladder(session: Session, actor: Actor, ladder_id: str) -> Ladder:
