@@ -11,6 +11,7 @@ from studio.budget.capping import CapName, Spent, words_of_cap
 from studio.runs import Run
 
 _HOUR = 3600.0
+_TO_THE_CAP = "At this pace it stops at its cap."
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,11 @@ class Money:
     share: float | None
     forecast: str
     ended: str
+
+    @property
+    def is_capped(self) -> bool:
+        """The cap ends the run before its last step, so the time to that step is not what is left."""
+        return self.forecast == _TO_THE_CAP
 
 
 def money_of(session: Session, run: Run) -> Money:
@@ -80,7 +86,7 @@ def _forecast(run: Run, spent: Spent, price: float | None) -> str:
         spent.unpriced_seconds,
     )
     if any(share > 1 for _, share in _caps(run, whole, price)):
-        return "At this pace it stops at its cap."
+        return _TO_THE_CAP
     return (
         f"About {dollars(whole.dollars)} in all at this pace."
         if whole.dollars is not None

@@ -39,7 +39,9 @@ def _lines(run: Run, found: Mapping[str, Any], spent: Spent) -> Iterator[Told]:
     over = run.status == "succeeded" and run.kind == "training" and run.stopped_by is None
     if memory := found.get("memory_bytes"):
         peak = run.peak_memory_bytes
-        verdict = "" if not over or peak is None else "less" if peak <= memory else f"{peak / memory - 1:.0%} more"
+        verdict = (
+            "" if not over or peak is None else "less" if peak <= memory else f"{100 * (peak / memory - 1):.0f} % more"
+        )
         yield Told("Memory", f"{gib(memory)} GiB", f"{gib(peak)} GiB" if peak else "–", verdict)
     if seconds := found.get("seconds"):
         yield Told(
@@ -63,7 +65,7 @@ def _within(told: Mapping[str, float], took: float | None, over: bool) -> str:
     if not over or not took:
         return ""
     if took > told["high"] * (1 + _SLACK):
-        return f"{took / told['high'] - 1:.0%} above the range"
+        return f"{100 * (took / told['high'] - 1):.0f} % above the range"
     if took < told["low"] * (1 - _SLACK):
-        return f"{1 - took / told['low']:.0%} below the range"
+        return f"{100 * (1 - took / told['low']):.0f} % below the range"
     return "as told"

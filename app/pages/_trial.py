@@ -87,7 +87,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[Found]:
     if "evaluation_seconds" in report:
         whole = report["evaluated_share"] >= 1
         note = f"{report['validation_rows']:,} rows" + (
-            "" if whole else f", counted from {report['evaluated_share']:.0%}"
+            "" if whole else f", counted from {100 * report['evaluated_share']:.0f} %"
         )
         yield Found("An evaluation", _seconds(report["evaluation_seconds"]), note)
     if report.get("answers"):

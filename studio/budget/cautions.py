@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from studio.budget.capping import Spent, cap_of, words_of_cap
 from studio.budget.estimate import Caution, Estimate, Fix
 from studio.budget.lengths import Lengths
 from studio.budget.shapes import ModelShape
@@ -21,6 +22,7 @@ def cautions_of(
     """The gravest first; `fixes` are those of its memory."""
     found = [
         *_memory(estimate, fixes),
+        *_cap(spec, estimate),
         *_cut(spec, lengths),
         *_context(spec, shape, lengths, estimate),
         *_evaluations(spec, estimate),
@@ -48,12 +50,24 @@ def _memory(estimate: Estimate, fixes: tuple[Fix, ...]) -> Iterator[Caution]:
     yield Caution("memory", sentence, fixes)
 
 
+def _cap(spec: RunSpec, estimate: Estimate) -> Iterator[Caution]:
+    """A cap that ends the run before its last step; one that leaves no step is refused instead."""
+    cap = cap_of(spec.budget, Spent(), estimate.dollars_per_hour)
+    if cap is None or estimate.seconds is None:
+        return
+    if not (estimate.least_seconds or 0) <= cap.seconds < estimate.seconds.high:
+        return
+    ends = "ends" if cap.seconds < estimate.seconds.low else "may end"
+    limit = words_of_cap(spec.budget, cap.by)
+    yield Caution("cap", f"The cap of {limit} {ends} this run before its last step. The best weights are kept.")
+
+
 def _cut(spec: RunSpec, lengths: Lengths) -> Iterator[Caution]:
     share = lengths.share_cut(spec.data.max_length_tokens)
     if share > _MANY_CUT:
         about = "" if lengths.are_counted else "probably "
-        sentence = f"{share:.0%} of the rows are {about}longer than {spec.data.max_length_tokens:,} tokens and are cut."
-        yield Caution("cut", sentence)
+        sentence = f"{100 * share:.0f} % of the rows are {about}longer than {spec.data.max_length_tokens:,} tokens"
+        yield Caution("cut", f"{sentence} and are cut.")
 
 
 def _context(spec: RunSpec, shape: ModelShape, lengths: Lengths, estimate: Estimate) -> Iterator[Caution]:
@@ -64,7 +78,7 @@ def _context(spec: RunSpec, shape: ModelShape, lengths: Lengths, estimate: Estim
     share = estimate.virtual_tokens / mean
     context = f" of the {shape.context_tokens:,} that fit into the context" if shape.context_tokens else ""
     sentence = f"The learned prompt takes {estimate.virtual_tokens} tokens{context}"
-    sentence += f" and makes rows {share:.0%} longer." if share > _MUCH_CONTEXT else "."
+    sentence += f" and makes rows {100 * share:.0f} % longer." if share > _MUCH_CONTEXT else "."
     yield Caution("context", sentence)
 
 
@@ -82,5 +96,5 @@ def _evaluations(spec: RunSpec, estimate: Estimate) -> Iterator[Caution]:
         gives = "Fewer points on the validation curve, and less time beside training."
         changes = {"evaluation.every_steps": every}
         fixes.append(Fix("evaluations", label, gives, changes, estimate.memory_bytes, estimate.fit != "does_not_fit"))
-    sentence = f"{estimate.evaluations} evaluations take {share:.0%} of the time."
+    sentence = f"{estimate.evaluations} evaluations take {100 * share:.0f} % of the time."
     yield Caution("evaluations", sentence, tuple(fixes))

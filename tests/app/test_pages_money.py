@@ -35,7 +35,7 @@ def test_a_forecast_beyond_the_cap_is_said(
     page = client.get(f"/runs/{run.id}").text
 
     assert "1 h 00 min held, 50 % of its cap of 2 h" in page
-    assert "At this pace it stops at its cap" in page
+    assert "At this pace it stops at its cap" in page and "</b> left" not in page
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ def test_overfitting_is_told_with_its_step_and_settings_against_it() -> None:
             "takes $7.10; it is stopped at $5.00, at about step 700 of 1,000,",
         ),
         ({"forecast_hours": 2.0, "cap_hours": 0.5}, "takes 2.0 hours; it is stopped at 30 minutes, and"),
+        ({"forecast_hours": 0.2, "cap_hours": 0.02}, "takes 12 minutes; it is stopped at 72 seconds, and"),
     ],
 )
 def test_a_cap_that_will_be_reached_is_told_in_dollars_or_hours(facts: dict[str, float], said: str) -> None:

@@ -198,6 +198,22 @@ def test_a_cap_that_leaves_no_step_is_refused(
     assert enough.refusals == ()
 
 
+@pytest.mark.parametrize(("share", "said"), [(0.9, "ends this run"), (1.2, "may end this run"), (2.0, "")])
+def test_a_cap_that_the_run_will_reach_is_said_before_launch(
+    session_factory: SessionFactory, version: DatasetVersion, settings: Settings, share: float, said: str
+) -> None:
+    with transaction(session_factory) as session:
+        free = quoted(session, spec_of(version), settings, "l4").estimate
+        assert free is not None and free.seconds is not None
+        low, high = free.seconds.low, free.seconds.high
+        seconds = low * share if share < 1 else (low + high) / 2 if share < 2 else 2 * high
+        capped = quoted(session, spec_of(version, budget={"max_hours": seconds / 3600}), settings, "l4").estimate
+
+    assert capped is not None
+    sentences = [one.sentence for one in capped.cautions if one.key == "cap"]
+    assert len(sentences) == bool(said) and all(said in sentence for sentence in sentences)
+
+
 def test_a_cap_in_dollars_needs_an_own_price(
     session_factory: SessionFactory, version: DatasetVersion, settings: Settings
 ) -> None:
