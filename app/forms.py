@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -145,6 +146,15 @@ class FormState:
             advanced=bool(extra.get("advanced")),
             error=error,
         )
+
+
+@lru_cache(maxsize=1)
+def field_labels() -> Mapping[str, str]:
+    """What each setting of a spec is called in the form, by its dotted path."""
+    state = FormState()
+    parts: list[tuple[str, Any]] = [(part, RunSpec.model_fields[part].annotation) for part in PARTS if part != "method"]
+    parts += [("method", method) for method in METHODS.values()]
+    return {found.name: found.label for part, model in parts for found in state.fields(model, part)}
 
 
 def spec_from_form(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.advice import GOALS, advice_for, advised_fix
 from app.deps import Services
-from app.forms import HUB, HUB_FIELD, PARTS, FormField, FormState, flat, spec_from_form
+from app.forms import HUB, HUB_FIELD, PARTS, FormField, FormState, field_labels, flat, spec_from_form
 from app.pages._applying import Redrawn, find_fix, redrawn_parts, values_of
 from app.pages._entered import DATASET_FIELD, GOAL_FIELD, dataset_values
 from app.pages._estimate import bar_of, price_words, summary_of
@@ -189,6 +189,7 @@ class Draft:
             "spec": spec,
             "plan": plan,
             "blockers": blockers,
+            "field_labels": field_labels(),
             "base_model": self.base_model,
             "disk_shortage": self.disk_shortage,
             "method": METHODS.get(self.method_kind),

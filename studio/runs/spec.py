@@ -291,6 +291,6 @@ def errors_by_field(error: ValidationError) -> dict[str, str]:
         path = [str(part) for part in problem["loc"]]
         if len(path) > 1 and path[0] == "method":
             path.pop(1)
-        message = problem["msg"].removeprefix("Value error, ")
+        message = problem["msg"].removeprefix("Value error, ").replace("Input should", "This must", 1)
         sentences.setdefault(".".join(path), message[:1].upper() + message[1:] + ".")
     return sentences

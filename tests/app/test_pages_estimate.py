@@ -47,6 +47,12 @@ def gib_needed(card: str) -> float:
     return float(found[1].replace(",", ""))
 
 
+def test_what_is_wrong_is_named_as_in_the_form(client: TestClient, form: dict[str, str]) -> None:
+    card = estimated(client, form | {"budget.max_dollars": "-1"})
+
+    assert "<b>Stop at dollars:</b> This must be greater than 0." in card
+
+
 def test_memory_time_and_price_follow_what_is_entered(client: TestClient, form: dict[str, str]) -> None:
     client.post("/spending/prices/l4", data={"dollars_per_hour": "0.5"})
 

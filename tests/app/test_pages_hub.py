@@ -35,7 +35,7 @@ def test_the_form_leads_to_the_import(client: TestClient) -> None:
         ({"hub.repository": HOSTILE}, "Give the id of a dataset, owner and name"),
         ({"hub.repository": "acme/x", "hub.revision": "../v"}, "Give a branch, a tag or a commit"),
         ({"hub.repository": "acme/x", "hub.subset": "a\x07"}, "A name has up to 100 characters"),
-        ({"hub.repository": "acme/x", "split.seed": "x"}, "Input should be a valid integer"),
+        ({"hub.repository": "acme/x", "split.seed": "x"}, "This must be a valid integer"),
         ({"hub.repository": "acme/x", "name": "n" * 201}, "200"),
     ],
 )
