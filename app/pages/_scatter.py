@@ -11,6 +11,7 @@ from studio.ladders import SeenRung, Sight
 WIDTH, HEIGHT = 720, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 700, 34, 240
 _TICKS = 4
+_CENT = 0.01
 # Names further right than this stand left of their point.
 _TURN = 0.62
 
@@ -70,8 +71,8 @@ def draw_scatter(sight: Sight) -> Scatter | None:
         dots=[_dot(rung, x, y, place) for place, (rung, x, y) in enumerate(zip(found, across, upwards, strict=True))],
         path=" ".join(f"{x},{y}" for x, y in zip(across, upwards, strict=True)),
         across=[
-            Tick(round(_LEFT + value / most * (_RIGHT - _LEFT), 1), dollars(value) if is_priced else duration(value))
-            for value in _steps(0, most)
+            Tick(round(_LEFT + value / most * (_RIGHT - _LEFT), 1), words)
+            for value, words in _costs(_steps(0, most), is_priced)
         ],
         upwards=[
             Tick(round(_BOTTOM - (value - low) / (high - low) * (_BOTTOM - _TOP), 1), loss(value))
@@ -92,6 +93,14 @@ def _dot(rung: SeenRung, x: float, y: float, place: int) -> Dot:
     # Neighbours that are as good as each other would else write over each other on a narrow screen.
     above = -12 if place % 2 == 0 else 26
     return Dot(x, y, rung.standing.label, x + beside, y + above, "end" if is_far else "start", rung.is_kept)
+
+
+def _costs(values: Sequence[float], is_priced: bool) -> list[tuple[float, str]]:
+    """Each value in words; ticks closer than a cent need a third decimal place, or two of them would read the same."""
+    if not is_priced:
+        return [(value, duration(value)) for value in values]
+    is_fine = len(values) > 1 and values[1] - values[0] < _CENT
+    return [(value, f"${value:.3f}" if is_fine else dollars(value)) for value in values]
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

@@ -39,7 +39,7 @@ def test_an_own_card_costs_its_power(client: TestClient) -> None:
     # 450 W are 0.45 kWh an hour, at $0.30: 13.5 cents.
     assert line.lstrip().startswith('<tr id="price-rtx-4090"')
     assert "$0.14 an hour" in line
-    assert "450 W at $0.3 a kWh" in line
+    assert "450 W at $0.30 a kWh" in line
 
 
 @pytest.mark.parametrize(
