@@ -48,7 +48,7 @@ def _write(bench: Bench, lease: runs.Lease, writer: Writer, outcome: Outcome) ->
             decision = writer.write(lambda s: runs.retry_or_give_up(s, lease, sentence, is_hang=is_hang))
             return f"{decision.status} ({sentence})" if isinstance(decision, runs.GiveUp) else f"{decision}: {sentence}"
         case Wait(reason, delay_seconds):
-            writer.write(lambda session: runs.hand_back(session, lease, reason, delay_seconds=delay_seconds))
+            writer.write(lambda session: _wait(session, lease, reason, delay_seconds))
             return f"handed back for {delay_seconds:.0f} s: {reason}"
         case HandBack(why):
             return "handed back: " + writer.write(lambda session: _hand_back(session, lease, why))
@@ -59,6 +59,12 @@ def _write(bench: Bench, lease: runs.Lease, writer: Writer, outcome: Outcome) ->
         case Tried():
             writer.write(lambda session: _end_trial(session, bench, lease))
             return "tried"
+
+
+def _wait(session: Session, lease: runs.Lease, reason: str, delay_seconds: float) -> None:
+    """It had no hardware, so nothing is paid for."""
+    runs.hand_back(session, lease, reason, delay_seconds=delay_seconds)
+    runs.forget_stint(session, lease)
 
 
 def _end_trial(session: Session, bench: Bench, lease: runs.Lease) -> None:

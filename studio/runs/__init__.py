@@ -8,7 +8,7 @@ from studio.runs.disk import disk_shortage, needed_bytes
 from studio.runs.events import Event, event_line, parse_event
 from studio.runs.folders import attempt_folder, checkpoint_folder, read_log
 from studio.runs.following import MAX_POINTS_AT_ONCE, NewPoint, Standing, read_new_points, read_standing
-from studio.runs.holding import describe_stint, last_sign
+from studio.runs.holding import describe_stint, forget_stint, last_sign
 from studio.runs.kin import Kin, tried_before
 from studio.runs.lease import (
     LeaseLost,
@@ -134,6 +134,7 @@ __all__ = [
     "fence",
     "find_blockers",
     "find_by_key",
+    "forget_stint",
     "forget_workers",
     "get_recipe",
     "get_run",

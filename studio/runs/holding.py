@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from studio.runs.models import Run
@@ -30,6 +30,12 @@ def describe_stint(session: Session, lease: Lease, *, device: str, hardware: str
     """Say what is held and at which price; a later change of the price leaves it as it is."""
     told = {"device": device[:120], "hardware": hardware, "dollars_per_hour": hourly}
     session.execute(_of(lease.run_id, lease.epoch).values(told))
+
+
+def forget_stint(session: Session, lease: Lease) -> None:
+    """Count nothing for an attempt that another program kept from the hardware: waiting is free."""
+    mine = (Stint.run_id == lease.run_id, Stint.epoch == lease.epoch)
+    session.execute(delete(Stint).where(*mine).execution_options(synchronize_session=False))
 
 
 def last_sign() -> ColumnElement[float]:

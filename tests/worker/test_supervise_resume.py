@@ -4,6 +4,7 @@ import functools
 import time
 
 import pytest
+from sqlalchemy import select
 
 from studio import runs
 from studio.db import transaction
@@ -116,6 +117,7 @@ def test_a_busy_gpu_is_waited_for_without_blame(bench: Bench, tiny_run: Run) -> 
     assert waiting.phase_note == "The GPU is in use by another program; the run waits for it."
     with transaction(bench.session_factory) as session:
         assert runs.claim_next(session, "w2") is None
+        assert session.scalars(select(runs.Stint)).all() == []
 
 
 @on_sqlite
