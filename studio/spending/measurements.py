@@ -142,4 +142,7 @@ def _measured_parts(told: Mapping[str, Any], held: float | None) -> dict[str, fl
     beside = min(_MOST_BESIDE_SECONDS, max(0.0, (held or told_of) - told_of))
     # A trial does more than it counts, so it tells itself what its start took.
     parts["start"] = pace.get("start_seconds", max(0.0, told_of + beside - known - parts["step"] * pace["steps"]))
+    if pace["steps"] == 1:
+        # The first step of all warms up, so a single one is no pace.
+        parts["step"] = 0.0
     return parts

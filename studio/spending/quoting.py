@@ -201,10 +201,7 @@ class _Case:
     def _offer(self, kind: str) -> MethodOffer:
         is_chosen = self.spec.method.kind == kind
         method: Method = self.spec.method if is_chosen else METHODS[kind]()  # type: ignore[assignment]
-        try:
-            estimate = self._estimate(self.spec.model_copy(update={"method": method}))
-        except InvalidInput:  # the usual targets are no layers of this base model
-            estimate = self._estimate(self.spec)
+        estimate = self._estimate(self.spec.model_copy(update={"method": method}))
         return MethodOffer(
             kind=kind,
             label=METHODS[kind].label,

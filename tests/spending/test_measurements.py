@@ -139,3 +139,17 @@ def test_a_base_model_whose_folder_is_gone_does_not_stand_in_the_way_of_the_end(
         session.get_one(Run, run.id).base_model = "folder:moved-away"
 
     assert _remembered(session_factory, run, settings, TOLD) is None
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_single_step_is_no_pace(
+    session_factory: SessionFactory, make_run: Callable[..., Run], settings: Settings
+) -> None:
+    _remembered(session_factory, make_run(), settings, TOLD | {"pace": TOLD["pace"] | {"steps": 1}})
+    cpu = find_hardware("cpu", None, 2)
+    assert cpu is not None
+
+    with reading(session_factory) as session:
+        (found,) = spending.measured_on(session, LOCAL_ACTOR, cpu)
+
+    assert "step" not in found.ratios and "checkpoint" in found.ratios
