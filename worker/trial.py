@@ -64,12 +64,15 @@ class _Trial:
             # The model that is measured is given up when its checkpoint is loaded.
             resolved = self.attempt.describe(self.rows) | {"steps": self.plan.steps}
             resolved |= learned(self.attempt, self.rows, self.measured)
-            if not self._is_over():
+            is_through = not self._is_over()
+            if is_through:
                 report |= self._save_and_load()
-            if self._is_over():
+            else:
                 report["problems"].append("The trial was ended before it was through: its cap was reached, or you did.")
         resolved["pace"] |= seconds_each(self.measured)
-        report |= forecast_of(self.attempt.assignment, self.plan, self.measured)
+        if is_through:
+            # Else evaluations, checkpoints or most steps are not known, and a forecast would leave them out.
+            report |= forecast_of(self.attempt.assignment, self.plan, self.measured)
         events.emit(Resolved(config=resolved), Tried(report=report))
 
     def _open_rows(self) -> RunRows:

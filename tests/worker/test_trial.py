@@ -180,3 +180,5 @@ def test_a_cap_ends_it_with_what_was_measured(assign: Assign, folder: Path) -> N
     assert report["longest_steps"] == 1
     assert "its cap was reached" in report["problems"][0]
     assert "reload_seconds" not in report
+    # One step, no evaluation and no checkpoint tell nothing of the full run.
+    assert "forecast" not in report
