@@ -27,7 +27,6 @@ from studio.runs.lease import (
     take_due,
 )
 from studio.runs.lifecycle import (
-    Terms,
     active_runs,
     count_attempts,
     count_by_dataset,
@@ -66,6 +65,7 @@ from studio.runs.series import MAX_POINTS, SeriesPoint, read_series, series_name
 from studio.runs.spec import MixPart, RunSpec, errors_by_field, spec_from_yaml, validate_spec
 from studio.runs.status import ACTIVE, TERMINAL
 from studio.runs.suggestions import Suggestion, suggestions_for, suggestions_for_alert
+from studio.runs.terms import Terms
 from studio.runs.traces import Alert, Measurement, Stint
 from studio.runs.workers import DEAD_ONLY, Sign, forget_workers, hardware_of_workers, living_workers, renew_worker
 

@@ -20,11 +20,12 @@ from studio.ids import new_id
 from studio.queue import Queue
 from studio.runs.actions import stop_and_keep
 from studio.runs.folders import checkpoint_folder
-from studio.runs.lifecycle import Terms, find_by_key, get_run, launch, next_name, tell
+from studio.runs.lifecycle import find_by_key, get_run, launch, next_name, tell
 from studio.runs.manifest import MANIFEST_FILE, Damaged, verify_folder
 from studio.runs.models import Checkpoint, Point, Run, SampleAnswer
 from studio.runs.status import Desired
 from studio.runs.suggestions import find_suggestion
+from studio.runs.terms import Terms
 from studio.settings import Settings
 from studio.storage import disk_space_told, fsync_above, fsync_dir
 
@@ -73,11 +74,8 @@ def keep(session_factory: SessionFactory, actor: Actor, run_id: str, *, queue: Q
 def continued_ids(session: Session, run: Run) -> list[str]:
     """The run and those that it goes on from by `retry` or `keep`, newest first: together they keep one cap."""
     ids = [run.id]
-    while run.parent_run_id and run.idempotency_key in (
-        _key("run", run.parent_run_id),
-        _key("keep", run.parent_run_id),
-    ):
-        run = session.get_one(Run, run.parent_run_id)
+    while (parent_id := run.parent_run_id) and run.idempotency_key in (_key("run", parent_id), _key("keep", parent_id)):
+        run = session.get_one(Run, parent_id)
         ids.append(run.id)
     return ids
 

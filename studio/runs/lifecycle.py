@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -17,24 +15,14 @@ from studio.db import on_commit
 from studio.errors import InvalidInput, NotFound
 from studio.queue import Queue
 from studio.runs.models import Point, Run, RunEvent, SampleAnswer
-from studio.runs.plan import TRIAL_STEPS, Plan, make_plan
+from studio.runs.plan import Plan, make_plan
 from studio.runs.spec import RunSpec
 from studio.runs.status import ACTIVE
+from studio.runs.terms import Terms
 from studio.settings import Settings
 
 _NAME_LIMIT = 200
 _NUMBERED = re.compile(r"(.+) \((\d{1,5})\)")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a run is launched on beside its spec: kept on its row as the person saw it."""
-
-    kind: Literal["training", "trial"] = "training"
-    quote: dict[str, Any] = field(default_factory=dict)
-    license_statement: str = ""
-    ladder_id: str | None = None
-    rung: int | None = None
 
 
 def launch(
@@ -62,10 +50,7 @@ def launch(
         get_run(session, actor, parent_run_id)
     run = _queued(actor, spec, version, _run_name(name, version.dataset.name, spec, base_model.label))
     run.parent_run_id, run.idempotency_key = parent_run_id, idempotency_key or None
-    for name, value in asdict(terms or Terms()).items():
-        setattr(run, name, value)
-    if run.kind == "trial":
-        run.total_steps = TRIAL_STEPS
+    (terms or Terms()).put_on(run)
     try:
         with session.begin_nested():
             session.add(run)
