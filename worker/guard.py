@@ -125,7 +125,7 @@ class Guard:
                 by="early_stopping",
                 step=step,
                 total_steps=steps,
-                seconds_saved=self._report.seconds_left(self._plan, step),
+                seconds_saved=self._seconds_unspent(step),
             )
         else:
             self._report.ended = f"stopped at step {step:,} of {steps:,}, at its cap of {self._cap_words}"
@@ -135,6 +135,11 @@ class Guard:
             )
             stopped = Stopped(by=self._cap_name, step=step, total_steps=steps)
         self._events.emit(Noted(message=note), stopped)
+
+    def _seconds_unspent(self, step: int) -> float:
+        """What the rest of the run would have taken; never more than its cap would have let it."""
+        left = self._report.seconds_left(self._plan, step)
+        return left if self._deadline is None else max(0.0, min(left, self._deadline.ends_at - self._clock()))
 
     @property
     def _ends_early(self) -> bool:

@@ -98,6 +98,16 @@ def test_a_run_that_no_longer_gains_ends_and_says_what_it_saved(course: Begin) -
     assert stopped == Stopped(by="early_stopping", step=50, total_steps=100, seconds_saved=60.0)
 
 
+def test_it_has_saved_no_more_than_its_cap_would_have_let_it_spend(course: Begin) -> None:
+    run = course(budget={"max_hours": 90 / 3600}, cap_seconds=90)
+
+    assert run.run({10: 3.0, 20: 2.0, 30: 2.1, 40: 2.0, 50: 1.9995}) == 50
+
+    # 50 steps of 1 s, and six evaluations of 2 s, lie behind it.
+    ended = [one for one in run.told() if isinstance(one, Stopped)]
+    assert [one.seconds_saved for one in ended] == [28.0]
+
+
 def test_it_is_off_where_the_spec_says_so(course: Begin) -> None:
     run = course(evaluation={"early_stopping": {"patience": 0}})
 
