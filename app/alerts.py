@@ -21,6 +21,9 @@ def alerts_of(session: Session, run: runs.Run) -> list[ShownAlert]:
     """The worst first, then in the order of steps."""
     shown = []
     for alert in runs.read_alerts(session, run):
+        if alert.kind == "over_budget" and run.is_over and run.stopped_by not in ("max_dollars", "max_hours"):
+            # A forecast that did not come true: the run ended by itself, early or by hand.
+            continue
         offered = tuple(runs.suggestions_for_alert(run.run_spec, alert.kind, alert.facts))
         told = say(alert.kind, alert.facts, [one.label for one in offered], is_over=run.is_over)
         if told is not None:

@@ -63,6 +63,19 @@ def test_once_the_run_is_over_only_other_settings_are_left(
     assert 'id="alert-keep"' not in page
 
 
+@pytest.mark.parametrize(("by", "shown"), [("max_hours", True), ("early_stopping", False), (None, False)])
+def test_a_forecast_of_the_cap_stands_only_where_the_cap_was_reached(
+    client: TestClient, make_run: Callable[..., Run], session_factory: SessionFactory, by: str | None, shown: bool
+) -> None:
+    run = make_run(budget={"max_hours": 0.5})
+    _alert(session_factory, run, "over_budget", 6, {"forecast_hours": 2.0, "cap_hours": 0.5})
+    set_run(session_factory, run, status="succeeded", phase="done", stopped_by=by)
+
+    page = client.get(f"/runs/{run.id}").text
+
+    assert ("The run will reach its cap" in page) == shown
+
+
 def test_what_another_version_has_found_is_left_out(
     client: TestClient, overfitting: Run, session_factory: SessionFactory
 ) -> None:
