@@ -9,6 +9,9 @@ from app.forms import FormState, flat
 from studio.methods import METHODS
 from studio.runs import Run, RunSpec
 
+# What later estimates learn from; its parts say nothing to a person, and the API has them.
+_NOT_SHOWN = frozenset({"pace"})
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -39,11 +42,19 @@ def settings_of(run: Run) -> dict[str, list[Setting]]:
     return shown | ({"On the machine": list(_resolved(run.resolved))} if run.resolved else {})
 
 
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _resolved(config: Mapping[str, Any], prefix: str = "") -> Iterator[Setting]:
     for key, value in config.items():
+        if key in _NOT_SHOWN:
+            continue
         label = f"{prefix}{str(key).replace('_', ' ')}"
         if isinstance(value, Mapping):
             yield from _resolved(value, f"{label}: ")
         else:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            text = _text(value)
             yield Setting(label[:1].upper() + label[1:], text, False)
