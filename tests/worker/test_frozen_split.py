@@ -16,6 +16,7 @@ from studio.runs import Run
 from tests.worker.benches import MakeRun, claim, read
 from worker.assignment import Assignment
 from worker.bench import Bench
+from worker.paying import Paying
 from worker.prepare import prepare, read_start
 from worker.supervise import supervise
 
@@ -49,7 +50,9 @@ def prepared(bench: Bench) -> Assignment:
     lease = claim(bench)
     with reading(bench.session_factory) as session:
         start = read_start(session, lease)
-    return prepare(bench, lease, start, checkpoint=None, check=lambda: None, fetch=_no_download)
+    return prepare(
+        bench, lease, start, Paying(None, None), held_since=0.0, checkpoint=None, check=lambda: None, fetch=_no_download
+    )
 
 
 def _no_download(order: object) -> object:

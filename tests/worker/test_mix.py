@@ -16,6 +16,7 @@ from tests.worker.benches import MakeRun, claim
 from worker.assignment import Assignment, MixFiles
 from worker.bench import Bench
 from worker.data import prepare_data
+from worker.paying import Paying
 from worker.prepare import prepare, read_start
 
 from .conftest import Assign
@@ -52,7 +53,9 @@ def test_the_trainer_is_handed_the_files_of_every_part(
     with reading(bench.session_factory) as session:
         start = read_start(session, lease)
 
-    assignment = prepare(bench, lease, start, checkpoint=None, check=lambda: None, fetch=_no_download)
+    assignment = prepare(
+        bench, lease, start, Paying(None, None), held_since=0.0, checkpoint=None, check=lambda: None, fetch=_no_download
+    )
 
     [files] = assignment.mix
     assert files.rows_path == bench.storage.path(other.rows_key)
