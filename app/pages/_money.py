@@ -102,7 +102,7 @@ def _ended(run: Run, spent: Spent, price: float | None) -> str:
     if run.stopped_by == "early_stopping":
         saved = run.seconds_saved or 0.0
         left = dollars(saved / _HOUR * price) if price is not None else duration(saved)
-        return f"Stopped early {where}: {took}, {left} saved. The validation loss no longer fell."
+        return f"Stopped early {where}: {took}, {left} saved. The validation loss no longer fell enough."
     cap = words_of_cap(run.run_spec.budget, "max_dollars" if run.stopped_by == "max_dollars" else "max_hours")
     if run.status == "succeeded":
         return f"Stopped {where}, at its cap of {cap}: {took}. The best weights are kept."
