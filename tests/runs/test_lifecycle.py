@@ -55,6 +55,16 @@ def launch(spec: RunSpec, queue: Noticed, settings: Settings) -> Callable[..., R
     return _launch
 
 
+def test_a_trial_holds_a_name_that_version_0_1_refuses_for_it_would_train_the_whole_run(
+    session_factory: SessionFactory, launch: Callable[..., Run], spec: RunSpec
+) -> None:
+    with transaction(session_factory) as session:
+        trial, training = launch(session, terms=runs.Terms(kind="trial")), launch(session)
+
+    assert "budget" in trial.spec and "budget" not in training.spec
+    assert trial.run_spec == spec
+
+
 def test_the_hint_is_sent_after_the_commit(
     session_factory: SessionFactory, launch: Callable[..., Run], queue: Noticed
 ) -> None:
