@@ -23,5 +23,5 @@ class Terms:
             setattr(run, name, value)
         if self.kind == "trial":
             run.total_steps = TRIAL_STEPS
-            # A worker of version 0.1 knows no trials and would train the whole run; a name that it does not know stops it.
+            # A worker of version 0.1 would train the whole run; a name that it does not know stops it.
             run.spec = {"budget": {}, **run.spec}
