@@ -40,10 +40,10 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "method": {"kind": "lora", "rank": 64},
         "hyperparameters": {"batch_size": 4, "gradient_accumulation_steps": 4, "max_steps": 24},
     },
-    "LoRA, rows of 64 tokens": {
+    "LoRA, rows of at most 96 tokens": {
         "method": {"kind": "lora"},
         "hyperparameters": {"batch_size": 16, "max_steps": 50},
-        "data": {"max_length_tokens": 64},
+        "data": {"max_length_tokens": 96},
     },
     "LoRA, gradient checkpointing": {
         "method": {"kind": "lora"},
