@@ -119,7 +119,8 @@ class Guard:
         self._has_told = True
         steps, early = self._plan.steps, self._assignment.spec.evaluation.early_stopping
         if self._plateau is not None:
-            self._report.ended = f"stopped early at step {step:,} of {steps:,}: the validation loss no longer fell enough"
+            where = f"stopped early at step {step:,} of {steps:,}"
+            self._report.ended = f"{where}: the validation loss no longer fell enough"
             note = self._plateau.sentence(steps, early.min_delta)
             stopped = Stopped(
                 by="early_stopping",
