@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from studio.demo_client import Client
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -45,6 +48,12 @@ class RunningStudio:
             time.sleep(0.05)
         raise TimeoutError("the worker did not become warm")
 
+    def held_seconds(self, run_id: str) -> float:
+        """How long a run has held the worker, by its stints."""
+        with sqlite3.connect(self.data_dir / "tunewright.sqlite") as rows:
+            query = 'select sum("until" - began) from stints where run_id = ?'
+            return float(rows.execute(query, [run_id]).fetchone()[0])
+
 
 @contextlib.contextmanager
 def running_studio() -> Iterator[RunningStudio]:
@@ -64,6 +73,18 @@ def running_studio() -> Iterator[RunningStudio]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
+
+
+def await_end(client: Client, run_id: str, seconds: float = 600) -> dict[str, Any]:
+    """The run once it has succeeded; raises RuntimeError when it ended otherwise."""
+    deadline = time.monotonic() + seconds
+    while not (seen := client.get(f"/api/runs/{run_id}"))["is_over"]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"run {run_id} did not end")
+        time.sleep(0.5)
+    if seen["status"] != "succeeded":
+        raise RuntimeError(seen["failure_reason"])
+    return dict(seen)
 
 
 def write_result(name: str, figures: dict[str, Any]) -> None:

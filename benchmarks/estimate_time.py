@@ -8,13 +8,11 @@ and the time that it held the worker is read from its stint. Wants quiet cores: 
 
 import argparse
 import os
-import sqlite3
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
-from benchmarks._studio import ROOT, running_studio, write_result
+from benchmarks._studio import ROOT, RunningStudio, await_end, running_studio, write_result
 from studio.demo_client import Client
 
 CALIBRATING = {"method": {"kind": "lora"}, "hyperparameters": {"batch_size": 8, "max_steps": 24}}
@@ -78,12 +76,10 @@ def main() -> None:
         dataset = client.upload("/api/datasets", ROOT / "examples" / "support-tickets.jsonl")
         base = _base(client, dataset)
         before = _estimate(client, base, CALIBRATING)
-        first = _run(client, studio.data_dir, base, CALIBRATING)
+        first = _run(client, studio, base, CALIBRATING)
         estimates = {name: _estimate(client, base, parts) for name, parts in chosen.items()}
         calibrating = _line("calibrating run, from the model alone", before, first)
-        lines = [
-            _line(name, estimates[name], _run(client, studio.data_dir, base, parts)) for name, parts in chosen.items()
-        ]
+        lines = [_line(name, estimates[name], _run(client, studio, base, parts)) for name, parts in chosen.items()]
     _tell(calibrating, lines)
 
 
@@ -112,21 +108,10 @@ def _estimate(client: Client, base: dict[str, Any], parts: dict[str, Any]) -> di
     return found
 
 
-def _run(client: Client, data_dir: Path, base: dict[str, Any], parts: dict[str, Any]) -> tuple[float, float]:
+def _run(client: Client, studio: RunningStudio, base: dict[str, Any], parts: dict[str, Any]) -> tuple[float, float]:
     """Seconds that the worker was held, and the load of the machine meanwhile."""
-    run = client.post("/api/runs", {"spec": _spec(base, parts)})
-    deadline = time.monotonic() + 600
-    while not client.get(f"/api/runs/{run['id']}")["is_over"]:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"run {run['id']} did not end")
-        time.sleep(0.5)
-    ended = client.get(f"/api/runs/{run['id']}")
-    if ended["status"] != "succeeded":
-        raise RuntimeError(ended["failure_reason"])
-    with sqlite3.connect(data_dir / "tunewright.sqlite") as rows:
-        query = 'select sum("until" - began) from stints where run_id = ?'
-        seconds = float(rows.execute(query, [run["id"]]).fetchone()[0])
-    return seconds, os.getloadavg()[0]
+    run = await_end(client, client.post("/api/runs", {"spec": _spec(base, parts)})["id"])
+    return studio.held_seconds(run["id"]), os.getloadavg()[0]
 
 
 def _line(name: str, estimate: dict[str, Any], run: tuple[float, float]) -> dict[str, Any]:

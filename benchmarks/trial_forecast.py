@@ -9,13 +9,10 @@ report forecasts is compared with the time that the run held the worker, read fr
 
 import argparse
 import os
-import sqlite3
 import statistics
-import time
-from pathlib import Path
 from typing import Any
 
-from benchmarks._studio import ROOT, running_studio, write_result
+from benchmarks._studio import ROOT, RunningStudio, await_end, running_studio, write_result
 from studio.demo_client import Client
 
 WITHIN = 0.10
@@ -54,7 +51,7 @@ def main() -> None:
         studio.await_worker()
         version = client.upload("/api/datasets", ROOT / "examples" / "support-tickets.jsonl")["versions"][-1]
         data = {"dataset_version_id": version["id"], "sha256": version["sha256"], "max_length_tokens": 256}
-        lines = [_compared(client, studio.data_dir, name, _spec(data, parts)) for name, parts in chosen.items()]
+        lines = [_compared(client, studio, name, _spec(data, parts)) for name, parts in chosen.items()]
     _tell(lines, is_whole=len(chosen) == len(CONFIGURATIONS))
 
 
@@ -64,13 +61,13 @@ def _spec(data: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
     return {**parts, "data": data, "hyperparameters": hyperparameters, "evaluation": evaluation}
 
 
-def _compared(client: Client, data_dir: Path, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    trial = _ended(client, client.post("/api/runs/trial", {"spec": spec}))
-    run = _ended(client, client.post(f"/api/runs/{trial['id']}/full-run", {}))
-    forecast, took = trial["trial"]["forecast"], _held_seconds(data_dir, run["id"])
+def _compared(client: Client, studio: RunningStudio, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    trial = await_end(client, client.post("/api/runs/trial", {"spec": spec})["id"])
+    run = await_end(client, client.post(f"/api/runs/{trial['id']}/full-run", {})["id"])
+    forecast, took = trial["trial"]["forecast"], studio.held_seconds(run["id"])
     line = {
         "configuration": name,
-        "trial_seconds": round(_held_seconds(data_dir, trial["id"]), 2),
+        "trial_seconds": round(studio.held_seconds(trial["id"]), 2),
         "forecast_seconds": forecast["seconds"],
         "measured_seconds": round(took, 2),
         "error": round(forecast["seconds"] / took - 1, 3),
@@ -83,23 +80,6 @@ def _compared(client: Client, data_dir: Path, name: str, spec: dict[str, Any]) -
         flush=True,
     )
     return line
-
-
-def _ended(client: Client, run: dict[str, Any]) -> dict[str, Any]:
-    deadline = time.monotonic() + 600
-    while not (seen := client.get(f"/api/runs/{run['id']}"))["is_over"]:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"run {run['id']} did not end")
-        time.sleep(0.5)
-    if seen["status"] != "succeeded":
-        raise RuntimeError(seen["failure_reason"])
-    return dict(seen)
-
-
-def _held_seconds(data_dir: Path, run_id: str) -> float:
-    with sqlite3.connect(data_dir / "tunewright.sqlite") as rows:
-        query = 'select sum("until" - began) from stints where run_id = ?'
-        return float(rows.execute(query, [run_id]).fetchone()[0])
 
 
 def _tell(lines: list[dict[str, Any]], *, is_whole: bool) -> None:

@@ -5,13 +5,13 @@ import re
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from studio.base_models import DEMO_ID, FOLDER_PREFIX, HUB_ID_PATTERN
 from studio.datasets.splits import Split
 from studio.errors import InvalidInput
 from studio.methods import Method, QLoRA
-from studio.runs.spec_limits import Budget, EarlyStopping, LicenseUse
+from studio.runs.spec_limits import Budget, EarlyStopping, LicenseUse, SpecPart
 
 _REVISION = re.compile(r"^[A-Za-z0-9_.\-/]{1,96}$")
 _SHA256 = r"^[0-9a-f]{64}$"
@@ -19,11 +19,7 @@ _VERSION_ID = r"^dsv_[0-9a-z]{26}$"
 _MOST_PARTS = 8
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BaseModelChoice(_Part):
+class BaseModelChoice(SpecPart):
     """Which pretrained weights."""
 
     id: str = Field(DEMO_ID, title="Base model", description="Smallest first: try a model under 1 B before one of 8 B.")
@@ -50,7 +46,7 @@ class BaseModelChoice(_Part):
         return value
 
 
-class MixPart(_Part):
+class MixPart(SpecPart):
     """Another dataset that is learned beside the first one."""
 
     dataset_version_id: str = Field(title="Dataset", pattern=_VERSION_ID)
@@ -65,7 +61,7 @@ class MixPart(_Part):
     )
 
 
-class Data(_Part):
+class Data(SpecPart):
     """Which rows, and what of them is learned."""
 
     dataset_version_id: str = Field(title="Dataset", pattern=_VERSION_ID, description="At least 100 rows.")
@@ -102,7 +98,7 @@ class Data(_Part):
     )
 
 
-class Hyperparameters(_Part):
+class Hyperparameters(SpecPart):
     """How the optimizer walks."""
 
     learning_rate: float | None = Field(
@@ -196,7 +192,7 @@ class Hyperparameters(_Part):
         return self.batch_size * self.gradient_accumulation_steps
 
 
-class EvaluationPlan(_Part):
+class EvaluationPlan(SpecPart):
     """What is measured while the run goes on."""
 
     every_steps: int | None = Field(
@@ -235,7 +231,7 @@ class EvaluationPlan(_Part):
     )
 
 
-class RunSpec(_Part):
+class RunSpec(SpecPart):
     """One training, wholly described."""
 
     version: Literal[1] = 1

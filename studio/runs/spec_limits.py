@@ -7,11 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 IntendedUse = Literal["private", "research", "internal", "product"]
 
 
-class _Part(BaseModel):
+class SpecPart(BaseModel):
+    """A part of a run spec: it never changes, and knows no names but its own."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Budget(_Part):
+class Budget(SpecPart):
     """The cap: the run stops before it costs more, and keeps its best checkpoint as the adapter."""
 
     max_dollars: float | None = Field(
@@ -35,7 +37,7 @@ class Budget(_Part):
         return self.max_dollars is not None or self.max_hours is not None
 
 
-class EarlyStopping(_Part):
+class EarlyStopping(SpecPart):
     """Ends a run whose validation loss no longer falls; the best checkpoint is the result either way."""
 
     patience: int = Field(
@@ -64,7 +66,7 @@ class EarlyStopping(_Part):
     )
 
 
-class LicenseUse(_Part):
+class LicenseUse(SpecPart):
     """What the result is for, and whether the statement of licences was accepted; the run keeps the statement."""
 
     intended_use: IntendedUse = Field(
