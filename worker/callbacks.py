@@ -81,11 +81,9 @@ class Reporter(TrainerCallback):
             self.measure(0)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **parts: Any) -> None:
-        """Ask for an evaluation when one is due, and after the last step; not for one that would pass the cap."""
-        step = state.global_step
-        self._guard.stepped(step)
-        is_due = step % self._plan.evaluate_every == 0 or self._guard.is_last(step)
-        control.should_evaluate = is_due and self._guard.may_measure()
+        """Ask for an evaluation when one is due, and after the last step."""
+        self._guard.stepped(state.global_step)
+        control.should_evaluate = self._guard.evaluates(state.global_step)
 
     def on_log(
         self,

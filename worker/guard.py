@@ -89,6 +89,17 @@ class Guard:
         if self._deadline is not None:
             self._deadline.saved(seconds)
 
+    def evaluates(self, step: int) -> bool:
+        """Whether an evaluation is made behind this step: a due one or that of the last step, in time for the cap.
+
+        A due one that leaves no time for another step and its own evaluation waits until that step: else what is left
+        of the cap would be lost.
+        """
+        is_due = step % self._plan.evaluate_every == 0
+        if is_due and self._deadline is not None:
+            is_due = self._deadline.allows_step_behind_evaluation(self._clock())
+        return (is_due or self.is_last(step)) and self.may_measure()
+
     def settle(self, step: int) -> bool:
         """Behind a step and the evaluation that was due: whether training ends here."""
         if self._deadline is not None:

@@ -73,6 +73,10 @@ class Deadline:
         """Whether another step, an evaluation behind it and closing still fit."""
         return now + self.next_step + self._evaluation + self.closing <= self.ends_at
 
+    def allows_step_behind_evaluation(self, now: float) -> bool:
+        """The same once an evaluation was made before that step."""
+        return self.allows_step(now + self._evaluation)
+
     def allows_evaluation(self, now: float) -> bool:
         """Whether an evaluation and closing still fit."""
         return now + self._evaluation + self.closing <= self.ends_at

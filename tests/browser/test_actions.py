@@ -153,7 +153,8 @@ def test_a_click_while_the_database_is_away_says_so_and_spares_the_page(launched
 def test_a_click_at_the_moment_of_news_does_not_load_the_page_anew(launched: Page) -> None:
     launched.evaluate(
         "() => { window.hasStayed = true; new MutationObserver((_, news) => { news.disconnect(); "
-        "document.querySelector('#run-toggle').click(); }).observe(document.querySelector('#run-now'), {childList: true}); }"
+        "document.querySelector('#run-toggle').click(); }).observe(document.querySelector('#run-now'), "
+        "{childList: true}); }"
     )
 
     expect(_status(launched)).to_contain_text("no GPU is held and nothing is spent while it is paused", timeout=MINUTE)

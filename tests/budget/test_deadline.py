@@ -52,6 +52,8 @@ def test_a_step_is_made_only_with_time_for_its_evaluation_and_closing() -> None:
 
     assert deadline.allows_step(100 - 6.5 - 0.7 - 0.01)
     assert not deadline.allows_step(100 - 6.5 - 0.7 + 0.01)
+    assert deadline.allows_step_behind_evaluation(100 - 10.5 - 0.7 - 0.01)
+    assert not deadline.allows_step_behind_evaluation(100 - 10.5 - 0.7 + 0.01)
     assert deadline.allows_evaluation(100 - 4.0 - 0.7 - 0.01)
     assert not deadline.allows_evaluation(100 - 4.0 - 0.7 + 0.01)
     assert deadline.allows_going_on(100 - 0.7 - 0.01)

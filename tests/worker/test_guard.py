@@ -33,7 +33,6 @@ class Course:
         deadline = Deadline(cap_seconds, 0, 0, leaving_seconds=0.9) if cap_seconds is not None else None
         plan = make_plan(assignment.spec, assignment.row_count)
         self.guard = Guard(assignment, plan, self.report, Orders(), self._log, deadline, clock=lambda: self.now)
-        self._every = plan.evaluate_every
 
     def run(self, losses: dict[int, float] | None = None) -> int:
         """Step by step as a trainer does it; returns the step at which it ends."""
@@ -43,8 +42,7 @@ class Course:
             if step == 1:
                 self.evaluate(0, 9.0)
             self.guard.stepped(step)
-            is_due = step % self._every == 0 or self.guard.is_last(step)
-            measured = is_due and self.guard.may_measure()
+            measured = self.guard.evaluates(step)
             if measured:
                 self.evaluate(step, (losses or {}).get(step, 5.0 - step / 100))
             if self.guard.settle(step):
@@ -128,6 +126,16 @@ def test_a_run_ends_in_time_for_its_last_evaluation_and_closing(course: Begin) -
     assert isinstance(note, Noted)
     assert note.message.startswith("Stopped at step 26 of 100: another step would have passed the cap of 0.01 h.")
     assert stopped == Stopped(by="max_hours", step=26, total_steps=100)
+
+
+def test_an_evaluation_that_leaves_no_step_behind_it_waits_for_the_last_one(course: Begin) -> None:
+    run = course(42.0, budget={"max_hours": 42 / 3600})
+
+    # Step 30 is done after 36 s. Its evaluation, a step of 1.25 s, the evaluation of that one and closing would end at
+    # 42.25 s; so it steps on, until step 32 has been made after 38 s.
+    assert run.run() == 32
+    assert run.measured
+    assert run.now + 1.0 == 41.0
 
 
 def test_a_forecast_beyond_the_cap_is_told_once_the_pace_is_known(course: Begin) -> None:
