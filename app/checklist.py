@@ -208,7 +208,8 @@ def _during(of: _Of) -> Iterator[Line]:
     fact = f"{_counted(planned, 'validation')}, every {_counted(plan.evaluate_every, 'step')}."
     yield _line("validated", "Validation measured often enough", planned >= _FEWEST_VALIDATIONS, fact)
     label = "No alert on the curves"
-    found = alerts_of(of.session, run)
+    # A forecast of money is nothing that a curve shows.
+    found = [one for one in alerts_of(of.session, run) if one.told.kind != "over_budget"]
     if found:
         yield Line("no_alert", label, "open", f"{'; '.join(one.told.title for one in found)}.", "#run-alerts")
     elif run.last_train_loss is None:

@@ -73,7 +73,10 @@ def test_a_forecast_of_the_cap_stands_only_where_the_cap_was_reached(
 
     page = client.get(f"/runs/{run.id}").text
 
-    assert ("The run will reach its cap" in page) == shown
+    assert "The run will reach its cap" not in page
+    assert ("The run reached its cap" in page) == shown
+    assert ("It was forecast to take 2.0 hours in all, and stopped at its cap of 30 minutes" in page) == shown
+    assert "Let it go on to its cap" not in page
 
 
 def test_what_another_version_has_found_is_left_out(

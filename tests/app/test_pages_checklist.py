@@ -72,6 +72,18 @@ def test_what_is_wrong_is_said_with_its_number(
     assert lines["no_alert"] == ("open", "The loss explodes.")
 
 
+def test_a_run_that_reaches_its_cap_is_no_alert_on_its_curves(
+    client: TestClient, make_run: Callable[..., Run], session_factory: SessionFactory
+) -> None:
+    run = make_run("Short of money", budget={"max_hours": 0.5})
+    facts = {"forecast_hours": 2.0, "cap_hours": 0.5}
+    with transaction(session_factory) as session:
+        session.add(Alert(run_id=run.id, kind="over_budget", epoch=1, step=6, facts=facts))
+    set_run(session_factory, run, status="running", step=9, last_train_loss=1.0)
+
+    assert _lines(client, run)["no_alert"] == ("done", "None up to step 9.")
+
+
 def test_changes_against_the_run_before_are_counted_and_named(
     client: TestClient, make_run: Callable[..., Run], session_factory: SessionFactory
 ) -> None:

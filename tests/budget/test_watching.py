@@ -114,6 +114,15 @@ def test_a_cap_that_will_be_reached_is_told_in_dollars_or_hours(facts: dict[str,
     assert words is not None and said in words.cause
 
 
+def test_a_cap_that_was_reached_is_told_in_the_past_tense() -> None:
+    words = say("over_budget", {"forecast_dollars": 7.1, "cap_dollars": 5.0}, is_over=True)
+
+    assert words is not None
+    assert words.title == "The run reached its cap"
+    assert words.cause == "It was forecast to take $7.10 in all, and stopped at its cap of $5.00."
+    assert words.next_step.startswith("Next time a higher cap")
+
+
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"over_budget"}))
 def test_every_kind_has_whole_sentences_while_the_run_goes_on_and_after_it(kind: str) -> None:
     curve = next(curve for curve in sick_curves(_FIRST_SEED, 5) if curve.kind == kind and kind in kinds(curve))

@@ -54,10 +54,20 @@ class Alerting(ABC):
     def look(self, heard: Heard) -> dict[str, float] | None:
         """The facts of an alert, or None while there is none; cheap, since it is asked at every step."""
 
+    @classmethod
+    def title_of(cls, *, is_over: bool) -> str:
+        """The title; of a kind that foretells, another one once the run is over."""
+        return cls.title
+
     @staticmethod
     @abstractmethod
     def cause(facts: Facts) -> str:
         """What is seen, and what that means."""
+
+    @classmethod
+    def past_cause(cls, facts: Facts) -> str:
+        """The same once the run is over."""
+        return cls.cause(facts)
 
     @staticmethod
     @abstractmethod

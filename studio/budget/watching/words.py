@@ -24,13 +24,13 @@ def say(kind: str, facts: Facts, changes: Sequence[str] = (), *, is_over: bool =
     if found is None:
         return None
     try:
-        cause, stop, advice = found.cause(facts), found.stop(facts), found.advice(facts)
+        cause = found.past_cause(facts) if is_over else found.cause(facts)
+        stop, advice = found.stop(facts), found.advice(facts)
     except KeyError:
         # Facts of another version: what is missing cannot be said.
         return None
-    return Told(
-        kind, found.title, found.severity, cause, " ".join(filter(None, [_step(stop, changes, is_over), advice]))
-    )
+    next_step = " ".join(filter(None, [_step(stop, changes, is_over), advice]))
+    return Told(kind, found.title_of(is_over=is_over), found.severity, cause, next_step)
 
 
 def _step(stop: str, changes: Sequence[str], is_over: bool) -> str:

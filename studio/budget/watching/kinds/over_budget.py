@@ -14,6 +14,11 @@ class OverBudget(Alerting):
     kind = "over_budget"
     title = "The run will reach its cap"
 
+    @classmethod
+    def title_of(cls, *, is_over: bool) -> str:
+        """Only a run that ended at its cap still shows this alert."""
+        return "The run reached its cap" if is_over else cls.title
+
     def look(self, heard: Heard) -> dict[str, float] | None:
         """Points hold no money, so nothing is ever found in them."""
         return None
@@ -21,14 +26,17 @@ class OverBudget(Alerting):
     @staticmethod
     def cause(facts: Facts) -> str:
         """Dollars where they are known."""
-        if "cap_dollars" in facts:
-            cost, cap = in_dollars(facts["forecast_dollars"]), in_dollars(facts["cap_dollars"])
-        else:
-            cost, cap = _hours(facts["forecast_hours"]), _hours(facts["cap_hours"])
+        cost, cap = _forecast_and_cap(facts)
         ends = ""
         if facts.get("last_step") and facts.get("steps"):
             ends = f", at about step {facts['last_step']:,.0f} of {facts['steps']:,.0f}"
         return f"At this pace the whole run takes {cost}; it is stopped at {cap}{ends}, and its best weights are kept."
+
+    @classmethod
+    def past_cause(cls, facts: Facts) -> str:
+        """What was foretold; the run's own line says where it ended, and with what."""
+        cost, cap = _forecast_and_cap(facts)
+        return f"It was forecast to take {cost} in all, and stopped at its cap of {cap}."
 
     @staticmethod
     def stop(facts: Facts) -> str:
@@ -39,6 +47,12 @@ class OverBudget(Alerting):
     def advice(facts: Facts) -> str:
         """What a next run can do."""
         return "Next time a higher cap, fewer epochs or fewer validations let it end by itself."
+
+
+def _forecast_and_cap(facts: Facts) -> tuple[str, str]:
+    if "cap_dollars" in facts:
+        return in_dollars(facts["forecast_dollars"]), in_dollars(facts["cap_dollars"])
+    return _hours(facts["forecast_hours"]), _hours(facts["cap_hours"])
 
 
 def _hours(hours: float) -> str:
