@@ -45,6 +45,12 @@ class ChoreOut(Out):
     problem: str
 
 
+class Listed(BaseModel, Generic[Item]):
+    """A list in one answer, without pages."""
+
+    items: list[Item]
+
+
 class Page(BaseModel, Generic[Item]):
     """One page of a list, newest first; pass `next_after` as `after` for the next, null ends it."""
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from app.api.models import In, Out
+from app.api.models import In, Listed, Out
 from app.deps import CurrentActor, CurrentSession
 from studio import runs, spending
 from studio.actors import Actor
@@ -78,9 +78,9 @@ def list_hardware(session: CurrentSession, actor: CurrentActor) -> HardwareListO
 
 
 @router.get("/prices", summary="List prices")
-def list_prices(session: CurrentSession, actor: CurrentActor) -> list[PriceOut]:
+def list_prices(session: CurrentSession, actor: CurrentActor) -> Listed[PriceOut]:
     """Every kind of hardware with the own price, where there is one, and the dated example."""
-    return [_told(known) for known in spending.list_prices(session, actor)]
+    return Listed(items=[_told(known) for known in spending.list_prices(session, actor)])
 
 
 @router.put("/prices/{hardware_id}", summary="Set a price")

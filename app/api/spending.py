@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from app.api.models import Out
+from app.api.models import Listed, Out
 from app.deps import CurrentActor, CurrentSession
 from studio import spending
 from studio.spending import By
@@ -33,7 +33,7 @@ def list_spending(
     by: Annotated[By, Query()] = "month",
     month: Annotated[str | None, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> list[TotalOut]:
+) -> Listed[TotalOut]:
     """Hours and dollars, of all time or of a month (UTC); an attempt counts in the month in which it ended."""
     found = spending.totals(session, actor, by, month=month, limit=limit)
-    return [TotalOut.model_validate(total) for total in found]
+    return Listed(items=[TotalOut.model_validate(total) for total in found])

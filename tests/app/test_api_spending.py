@@ -21,12 +21,12 @@ def test_a_price_is_set_shown_and_removed(client: TestClient) -> None:
     put = client.put("/api/prices/l4", json={"dollars_per_hour": 0.5})
     power = client.put("/api/prices/rtx-4090", json={"watts": 450, "dollars_per_kwh": 0.3})
 
-    shown = {price["hardware_id"]: price for price in client.get("/api/prices").json()}
+    shown = {price["hardware_id"]: price for price in client.get("/api/prices").json()["items"]}
     assert put.status_code == 200 and shown["l4"]["dollars_per_hour"] == 0.5
     assert shown["l4"]["example_dollars_per_hour"] == 0.44 and "2026-11" in shown["l4"]["example_of"]
     assert power.json()["dollars_per_hour"] == pytest.approx(0.135)
     assert client.delete("/api/prices/l4").status_code == 204
-    assert client.get("/api/prices").json()[1]["dollars_per_hour"] is None
+    assert client.get("/api/prices").json()["items"][1]["dollars_per_hour"] is None
 
 
 def test_a_free_hour_and_unknown_hardware_are_refused(client: TestClient) -> None:

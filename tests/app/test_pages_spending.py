@@ -37,7 +37,7 @@ def test_a_month_shows_hours_dollars_and_what_had_no_price(
     page = client.get("/spending?month=2026-10").text
     today = client.get("/spending").text
     csv_lines = list(csv.DictReader(io.StringIO(client.get("/spending/attempts.csv?month=2026-10").text)))
-    api = client.get("/api/spending?by=run&month=2026-10").json()
+    api = client.get("/api/spending?by=run&month=2026-10").json()["items"]
 
     assert "October 2026" in page
     assert "$3.00" in page
