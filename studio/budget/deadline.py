@@ -66,7 +66,8 @@ class Deadline:
         save = self._save
         if save is None:
             save = self.checkpoint_bytes / _SLOW_BYTES_PER_SECOND + _LEAST_SAVE_SECONDS
-        rate = max(_SLOW_BYTES_PER_SECOND, self.checkpoint_bytes / save)
+        # A clock of coarse ticks may tell that a checkpoint took no time.
+        rate = max(_SLOW_BYTES_PER_SECOND, self.checkpoint_bytes / save) if save else _SLOW_BYTES_PER_SECOND
         return save + _ARCHIVE_PASSES * self.export_bytes / rate + self.leaving_seconds
 
     def allows_step(self, now: float) -> bool:

@@ -71,3 +71,11 @@ def test_a_forecast_waits_for_the_pace_and_ignores_noise() -> None:
 
     assert deadline.forecast(10.0, 500.0) == pytest.approx(10 + 500 + 0.7 - 100)
     assert deadline.forecast(10.0, 90.5) is None
+
+
+def test_a_checkpoint_that_took_no_time_by_the_clock_is_no_pace_of_the_disk() -> None:
+    deadline = _deadline()
+
+    deadline.saved(0.0)
+
+    assert 0 < deadline.closing < 100
