@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from app import amounts
 from studio.base_models import DEMO_ID, FOLDER_PREFIX
+from studio.budget.licensing import for_reading
 from studio.db import utc_now
 from studio.methods import METHODS
 
@@ -90,6 +91,7 @@ def environment() -> Environment:
         gib=amounts.gib,
         short_count=amounts.short_count,
         short_memory=amounts.short_memory,
+        for_reading=for_reading,
     )
     return made
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from studio.budget.licensing import card_license
+from studio.budget.licensing import card_license, for_reading
 from worker.assignment import Assignment
 
 
@@ -76,7 +76,7 @@ def write_card(assignment: Assignment, outcome: Outcome, versions: Mapping[str, 
             "",
             "## Licences",
             "",
-            assignment.license_statement or "The licence of the base model applies to it.",
+            for_reading(assignment.license_statement) or "The licence of the base model applies to it.",
             "",
             "## Versions",
             "",

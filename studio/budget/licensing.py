@@ -25,6 +25,7 @@ _COMMERCIAL = {
 }
 _CARD = "Licence in the model card: "
 _CARD_LINE = re.compile(rf"^{_CARD}([a-z0-9.\-]+)$", re.MULTILINE)
+_CARD_BLOCK = re.compile(rf"^{_CARD}[a-z0-9.\-]+\n\n?", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,11 @@ def card_license(text: str) -> str | None:
     """The licence that a statement's text names for the model card, as model hubs write it."""
     found = _CARD_LINE.search(text)
     return found[1] if found else None
+
+
+def for_reading(text: str) -> str:
+    """A statement's text without the line that only the head of a model card is made of."""
+    return _CARD_BLOCK.sub("", text)
 
 
 def _data_source(said: DataLicense) -> _Source:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from studio.base_models import get_base_model
-from studio.budget.licensing import DataLicense, statement_of
+from studio.budget.licensing import DataLicense, for_reading, statement_of
 from studio.ids import new_id
 from studio.runs import RunSpec
 from worker.assignment import Assignment
@@ -43,7 +43,8 @@ def test_the_head_names_a_licence_where_nothing_stands_against_it(said: str, lic
     head, text = card(statement.text)
 
     assert head.get("license") == licence
-    assert f"## Licences\n\n{statement.text}\n\n## Versions" in text
+    assert f"## Licences\n\n{for_reading(statement.text)}\n\n## Versions" in text
+    assert "Licence in the model card" not in text and "\n\n\n" not in text
 
 
 def test_a_run_of_an_earlier_version_has_no_statement() -> None:
