@@ -18,7 +18,7 @@ demo: ## Fine-tune the demo model from end to end; leaves demo-adapter.zip
 	@$(BIN)/tunewright demo
 
 # These neither start a studio nor train, so they may share the cores; the others want them for themselves.
-SIDE_BY_SIDE := $(addprefix tests/,app base_models budget checks chores datasets examples formats ladders mending methods runs spending splitting)
+SIDE_BY_SIDE := $(addprefix tests/,app base_models budget checks chores datasets examples faults/simulator formats ladders mending methods runs spending splitting)
 PYTEST := $(BIN)/python -m pytest -m "not faults and not gpu" --durations=15
 
 test: ## Run all tests, or those that ARGS names

@@ -2,6 +2,8 @@
 
 import math
 
+from studio.budget.capping import in_dollars
+
 _HOUR, _DAY = 3600, 86_400
 _GIB = 2**30
 _CENT = 0.01
@@ -23,7 +25,7 @@ def hourly(value: float | None) -> str:
     """A price for an hour; an own card at the price of its power costs fractions of a cent."""
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{'$' + format(value, '.2g') if 0 < value < 0.1 else dollars(value)} an hour"
+    return f"{in_dollars(value) if 0 < value < 0.1 else dollars(value)} an hour"
 
 
 def dollars_between(low: float, high: float) -> str:

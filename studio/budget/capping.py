@@ -1,6 +1,7 @@
 """The cap: for how long an attempt may hold its hardware before the run costs more than was said. Pure."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from studio.runs.spec_limits import Budget
@@ -49,4 +50,4 @@ def words_of_cap(budget: Budget, by: CapName) -> str:
 
 def in_dollars(amount: float) -> str:
     """An amount to the cent; below ten cents in two digits, as of an own card at the price of its power."""
-    return f"${amount:,.2f}" if amount >= _SMALL or not amount else f"${amount:.2g}"
+    return f"${amount:,.2f}" if amount >= _SMALL or not amount else f"${Decimal(f'{amount:.2g}'):f}"

@@ -38,4 +38,5 @@ def test_a_limit_reads_as_it_was_set() -> None:
     assert words_of_cap(Budget(max_dollars=2.5), "max_dollars") == "$2.50"
     assert words_of_cap(Budget(max_dollars=1250), "max_dollars") == "$1,250.00"
     assert words_of_cap(Budget(max_dollars=0.0042), "max_dollars") == "$0.0042"
+    assert words_of_cap(Budget(max_dollars=0.00001), "max_dollars") == "$0.00001"
     assert words_of_cap(Budget(max_hours=1.5), "max_hours") == "1.5 h"
