@@ -47,6 +47,13 @@ def gib_needed(card: str) -> float:
     return float(found[1].replace(",", ""))
 
 
+def line_at_the_foot(text: str) -> str:
+    """What the bar of narrow screens says."""
+    found = re.search(r'<div class="estimate-bar" id="estimate-bar">(.*?)</div>', text, re.DOTALL)
+    assert found
+    return " ".join(re.sub(r"<[^>]+>", " ", found[1]).split())
+
+
 def test_what_is_wrong_is_named_as_in_the_form(client: TestClient, form: dict[str, str]) -> None:
     card = estimated(client, form | {"budget.max_dollars": "-1"})
 
@@ -62,6 +69,20 @@ def test_memory_time_and_price_follow_what_is_entered(client: TestClient, form: 
     assert re.search(r"<dt>Time</dt><dd>[\d.]+ to [\d.]+ (s|min)</dd>", small)
     assert re.search(r"Launch - (about|under|up to) (\$[\d.]+ to )?\$[\d.]+", small)
     assert "example" not in small.split("</dl>")[0]
+
+
+def test_a_line_at_the_foot_of_narrow_screens_follows_and_is_read_out_once(
+    client: TestClient, form: dict[str, str], too_large: dict[str, str]
+) -> None:
+    page = client.post("/runs/estimate", data=form).text
+    answers = [estimated(client, one) for one in (form, too_large, form | {"budget.max_dollars": "5"})]
+
+    lines = [line_at_the_foot(text) for text in (page, *answers)]
+    assert lines[0] == lines[1]
+    assert re.fullmatch(r"Fits [\d.]+ to [\d.]+ (s|min) (under |up to )?\$[\d.]+( to \$[\d.]+)? Details", lines[1])
+    assert re.fullmatch(r"Does not fit [\d,]+ of 22 GiB Details", lines[2])
+    assert lines[3].startswith("A cap in dollars needs a price")
+    assert page.count('role="status"') == 1
 
 
 def test_an_example_price_is_said_to_be_one(client: TestClient, form: dict[str, str]) -> None:
