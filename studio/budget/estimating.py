@@ -58,11 +58,11 @@ def estimate_of(
 
 
 def longest_of(spec: RunSpec, shape: ModelShape, lengths: Lengths) -> int:
-    """Tokens of the longest row that is trained on, without virtual ones; a guess of lengths bounds nothing."""
+    """Tokens of the longest row that is trained on, without virtual ones."""
     longest = spec.data.max_length_tokens
     if shape.context_tokens:
         longest = min(longest, shape.context_tokens - virtual_tokens(spec.method))
-    return max(1, min(longest, lengths.longest) if lengths.are_counted else longest)
+    return max(1, min(longest, lengths.longest) if lengths.is_bounded else longest)
 
 
 def load_of(spec: RunSpec, lengths: Lengths, longest: int) -> Load:

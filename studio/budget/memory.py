@@ -153,37 +153,50 @@ def usable_bytes(hardware: Hardware) -> int:
     return int(hardware.memory_bytes * (0.985 if hardware.on_gpu else 1.0))
 
 
-def largest_batch(spec: RunSpec, shape: ModelShape, hardware: Hardware, longest_tokens: int) -> int:
-    """The most rows per pass that fit without being tight; 0 when not even one does."""
+def largest_batch(
+    spec: RunSpec, shape: ModelShape, hardware: Hardware, longest_tokens: int, factor: float = 1.0
+) -> int:
+    """The most rows per pass that fit without being tight; 0 when not even one does.
+
+    `factor` is how many times the estimated memory runs like this have needed; so below.
+    """
 
     def total(batch: int) -> int:
         changed = spec.hyperparameters.model_copy(update={"batch_size": batch})
         return memory_of(spec.model_copy(update={"hyperparameters": changed}), shape, hardware, longest_tokens).total
 
-    return _largest(total, TIGHT * usable_bytes(hardware), MOST_ROWS)
+    return _largest(total, TIGHT * usable_bytes(hardware) / factor, MOST_ROWS)
 
 
-def largest_length(spec: RunSpec, shape: ModelShape, hardware: Hardware) -> int:
+def largest_length(spec: RunSpec, shape: ModelShape, hardware: Hardware, factor: float = 1.0) -> int:
     """The longest rows in tokens that fit without being tight, within the model's context; 0 when none do."""
     most = (shape.context_tokens or MOST_TOKENS) - virtual_tokens(spec.method)
     return _largest(
         lambda tokens: memory_of(spec, shape, hardware, tokens).total,
-        TIGHT * usable_bytes(hardware),
+        TIGHT * usable_bytes(hardware) / factor,
         min(most, MOST_TOKENS),
     )
 
 
 def models_that_fit(
-    spec: RunSpec, shapes: Mapping[str, ModelShape], hardware: Hardware, longest_tokens: int
+    spec: RunSpec,
+    shapes: Mapping[str, ModelShape],
+    hardware: Hardware,
+    longest_tokens: int,
+    factors: Mapping[str, float] | None = None,
 ) -> list[str]:
-    """The base models (ids of `shapes`) that fit with these settings without being tight, the largest first."""
+    """The base models (ids of `shapes`) that fit with these settings without being tight, the largest first.
+
+    `factors` are those of each base model; of one that is not there, 1.
+    """
     found = []
+    room = TIGHT * usable_bytes(hardware)
     for base_model_id, shape in shapes.items():
         try:
             memory = memory_of(spec, shape, hardware, longest_tokens)
         except InvalidInput:  # the method's targets are layers of another architecture
             continue
-        if fit_of(memory, hardware) == "fits":
+        if memory.total * (factors or {}).get(base_model_id, 1.0) <= room:
             found.append(base_model_id)
     return sorted(found, key=lambda base_model_id: shapes[base_model_id].parameters, reverse=True)
 

@@ -17,7 +17,16 @@ from studio.budget.estimating import corrected_memory, estimate_of, longest_of
 from studio.budget.fixes import fixes_for
 from studio.budget.hardware import HARDWARE, Hardware, find_hardware
 from studio.budget.lengths import Lengths
-from studio.budget.memory import Fit, fit_of, largest_batch, largest_length, memory_of, models_that_fit, usable_bytes
+from studio.budget.memory import (
+    Fit,
+    Memory,
+    fit_of,
+    largest_batch,
+    largest_length,
+    memory_of,
+    models_that_fit,
+    usable_bytes,
+)
 from studio.budget.shapes import ModelShape, shape_of
 from studio.errors import InvalidInput
 from studio.methods import METHODS, Method
@@ -166,6 +175,12 @@ class _Case:
             return None
         return self.corrections.of(spec.base_model.id, shape.model_type, spec.method.kind)
 
+    def _factor(self, base_model_id: str, shape: ModelShape) -> float:
+        """How many times the estimated memory earlier runs have needed."""
+        if self.corrections is None:
+            return 1.0
+        return self.corrections.of(base_model_id, shape.model_type, self.spec.method.kind).memory_factor
+
     def _dollars_per_hour(self) -> float | None:
         """The owner's price, else the catalogue's example, which the note then says."""
         priced = self.prices.get(self.hardware.id) if self.hardware else None
@@ -184,9 +199,13 @@ class _Case:
         return price_from, "" if price_from == "own" else "Set what an hour costs to see dollars."
 
     def _fitting(self, hardware: Hardware) -> Fitting:
-        """Without corrections: those of one kind of hardware say little of another."""
-        hardware = self.hardware if self.hardware and self.hardware.id == hardware.id else hardware
-        memory = memory_of(self.spec, self.shape, hardware, self._longest(self.spec))
+        """Corrected on the run's own hardware alone: the runs of one kind say little of another."""
+        longest = self._longest(self.spec)
+        if self.hardware and self.hardware.id == hardware.id:
+            hardware = self.hardware
+            memory = self._memory(self.spec, self.shape, hardware, longest)
+        else:
+            memory = memory_of(self.spec, self.shape, hardware, longest)
         dollars, price_from = _hourly(self.prices[hardware.id])
         return Fitting(
             hardware_id=hardware.id,
@@ -228,10 +247,14 @@ class _Case:
         shape = self.shape
         if spec.base_model.id != self.spec.base_model.id:
             shape = curated_shapes()[spec.base_model.id]
-        memory = memory_of(spec, shape, self.hardware, longest_of(spec, shape, self.lengths))
-        memory = corrected_memory(memory, self._correction(spec, shape) or Correction())
+        memory = self._memory(spec, shape, self.hardware, longest_of(spec, shape, self.lengths))
         fit: Fit = fit_of(memory, self.hardware)
         return memory.total, fit != "does_not_fit"
+
+    def _memory(self, spec: RunSpec, shape: ModelShape, hardware: Hardware, longest: int) -> Memory:
+        """As earlier runs have needed it."""
+        correction = self._correction(spec, shape) or Correction()
+        return corrected_memory(memory_of(spec, shape, hardware, longest), correction)
 
     def _smaller_models(self) -> dict[str, str]:
         """Of the catalogue, those with fewer parameters and of the same kind: the same family first, largest first."""
@@ -249,12 +272,14 @@ class _Case:
         assert self.hardware is not None
         longest = self._longest(self.spec)
         shapes = curated_shapes()
-        fitting = models_that_fit(self.spec, shapes, self.hardware, longest)
+        factors = {base_model_id: self._factor(base_model_id, shape) for base_model_id, shape in shapes.items()}
+        factor = self._factor(self.spec.base_model.id, self.shape)
+        fitting = models_that_fit(self.spec, shapes, self.hardware, longest, factors)
         labels = {facts.id: facts.label for facts in base_models.curated()}
         return replace(
             found,
-            largest_batch=largest_batch(self.spec, self.shape, self.hardware, longest) or None,
-            largest_length=largest_length(self.spec, self.shape, self.hardware) or None,
+            largest_batch=largest_batch(self.spec, self.shape, self.hardware, longest, factor) or None,
+            largest_length=largest_length(self.spec, self.shape, self.hardware, factor) or None,
             largest_models=tuple(labels[base_model_id] for base_model_id in fitting[:3]),
         )
 

@@ -1,19 +1,31 @@
-"""What is known of the lengths of a run's rows: a finished count of tokens, else the characters of the version."""
+"""What is known of the lengths of a run's rows: a count of tokens, else what a run measured, else characters."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from studio import datasets
 from studio.actors import Actor
-from studio.budget.lengths import Lengths, counted_lengths, guessed_lengths, mixed_lengths
+from studio.budget.lengths import (
+    Lengths,
+    MeasuredRows,
+    counted_lengths,
+    guessed_lengths,
+    measured_lengths,
+    mixed_lengths,
+)
 from studio.budget.shapes import ModelShape
 from studio.datasets import DatasetVersion, Profile
 from studio.errors import NotFound
-from studio.runs import RunSpec
+from studio.runs import Run, RunSpec
 from studio.runs.mixing import train_counts
 
 _BARS = 256
+# Older runs tell no more than the newest of these.
+_RUNS_LOOKED_AT = 8
 
 
 def lengths_of(
@@ -51,7 +63,9 @@ def _lengths(
 ) -> Lengths:
     profile = _profile(session, actor, version, spec, cache)
     if profile is None:
-        return _guess(version, shape)
+        guess = _guess(version, shape)
+        measured = _measured(session, actor, version, spec)
+        return measured_lengths(guess, measured) if measured else guess
     longest = int(profile.result["longest"])
     bars = [(bar.first, min(bar.last, longest), bar.rows) for bar in profile.histogram(longest, _BARS)]
     truth = profile.at(spec.data.max_length_tokens)
@@ -63,6 +77,36 @@ def _profile(session: Session, actor: Actor, version: DatasetVersion, spec: RunS
     if chore is None or chore.status != "done" or not chore.result.get("rows"):
         return None
     return Profile.open(cache, chore)
+
+
+def _measured(session: Session, actor: Actor, version: DatasetVersion, spec: RunSpec) -> MeasuredRows | None:
+    """What a run or trial over the same rows with the same base model has measured: the most alike, else the newest."""
+    query = (
+        select(Run.spec, Run.resolved)
+        .where(Run.dataset_version_id == version.id, Run.base_model == spec.base_model.id)
+        .where(Run.owner_id == actor.id, Run.status == "succeeded")
+    )
+    newest = session.execute(query.order_by(Run.id.desc()).limit(_RUNS_LOOKED_AT))
+    found = [_told(before["data"], resolved, spec) for before, resolved in newest if "rows" in resolved]
+    usable = [rows for rows in found if rows is not None]
+    return max(usable, key=lambda rows: (rows.are_the_same, rows.are_whole), default=None)
+
+
+def _told(before: Mapping[str, Any], resolved: Mapping[str, Any], spec: RunSpec) -> MeasuredRows | None:
+    """None for rows of a mix, for some rows of many, and for rows that were cut shorter than they will be now."""
+    wanted, rows = spec.data, resolved["rows"]
+    is_part = before.get("max_train_rows") not in (None, wanted.max_train_rows)
+    are_whole = not resolved["cut_rows"]
+    if before.get("mix") or is_part or not (are_whole or wanted.max_length_tokens <= resolved["max_length"]):
+        return None
+    alike = before.get("max_train_rows") == wanted.max_train_rows and not wanted.mix
+    return MeasuredRows(
+        mean=rows["mean_tokens"],
+        longest=int(rows["longest_tokens"]),
+        are_whole=are_whole,
+        are_the_same=alike and before.get("split") == wanted.split.model_dump(mode="json"),
+        answers=rows["learned_share"] if before.get("train_on") == wanted.train_on else None,
+    )
 
 
 def _guess(version: DatasetVersion, shape: ModelShape) -> Lengths:

@@ -4,7 +4,14 @@ import random
 
 import pytest
 
-from studio.budget.lengths import counted_lengths, guessed_lengths, mixed_lengths
+from studio.budget.lengths import (
+    MEASURED,
+    MeasuredRows,
+    counted_lengths,
+    guessed_lengths,
+    measured_lengths,
+    mixed_lengths,
+)
 
 
 def test_the_padded_length_is_the_mean_of_the_longest_of_each_batch() -> None:
@@ -50,3 +57,24 @@ def test_rows_of_a_mix_count_by_their_share() -> None:
 
     assert mixed.mean(1000) == pytest.approx(32.5)
     assert mixed.answers == pytest.approx(0.35) and mixed.are_counted
+
+
+@pytest.mark.parametrize(("mean", "longest"), [(40.0, 900), (310.5, 512), (512.0, 512), (1.0, 1), (31.0, 9_000)])
+def test_a_measured_mean_takes_the_place_of_the_guessed_one(mean: float, longest: int) -> None:
+    guess = guessed_lengths(1000, mean_characters=800, longest_characters=6000, turns=2, vocabulary=131_072)
+
+    found = measured_lengths(guess, MeasuredRows(mean, longest, are_whole=True, are_the_same=True, answers=0.3))
+
+    assert found.mean(10**6) == pytest.approx(mean, rel=0.02)
+    assert found.longest == longest and found.is_bounded and not found.are_counted
+    assert found.answers == 0.3 and found.source == MEASURED and found.spread < guess.spread / 5
+
+
+def test_rows_that_were_cut_are_longer_than_was_measured() -> None:
+    guess = guessed_lengths(1000, mean_characters=800, longest_characters=6000, turns=2, vocabulary=131_072)
+
+    found = measured_lengths(guess, MeasuredRows(180.0, 256, are_whole=False, are_the_same=True, answers=None))
+
+    assert found.mean(256) == pytest.approx(180, rel=0.001)
+    assert found.longest > 256 and not found.is_bounded and 0.2 < found.share_cut(256) < 0.8
+    assert found.answers == guess.answers
