@@ -6,34 +6,37 @@ from studio.budget.capping import in_dollars
 
 _HOUR, _DAY = 3600, 86_400
 _GIB = 2**30
-_CENT = 0.01
+_LEAST = 0.0001
+_SMALL = 0.1
+_UNDER = "under $0.0001"
 _EXACT_UP_TO = 9_999.5
 # From these limits on three digits round up to the next unit.
 _COUNTS = ((999_500, 1e3, "k"), (999.5e6, 1e6, "M"))
 
 
 def dollars(value: float | None) -> str:
-    """What was paid or is asked: to the cent, and to the dollar from 1,000 on."""
+    """What was paid or is asked: to the cent, to the dollar from 1,000 on, and in two digits below ten cents.
+
+    An own card at the price of its power trains for fractions of a cent, under caps that are as small.
+    """
     if value is None or not math.isfinite(value):
         return "–"
-    if 0 < value < _CENT / 2:
-        return "under $0.01"
+    if 0 < value < _SMALL:
+        return in_dollars(value) if value >= _LEAST else _UNDER
     return f"${value:,.2f}" if value < 1000 else f"${value:,.0f}"
 
 
 def hourly(value: float | None) -> str:
-    """A price for an hour; an own card at the price of its power costs fractions of a cent."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    return f"{in_dollars(value) if 0 < value < 0.1 else dollars(value)} an hour"
+    """A price for an hour."""
+    return f"{dollars(value)} an hour" if value is not None and math.isfinite(value) else "–"
 
 
 def dollars_between(low: float, high: float) -> str:
     """An estimate of money in two digits: `$0.40 to $0.60`, or `about $0.40` where both ends read the same."""
-    if high < _CENT:
-        return "under $0.01"
+    if high < _LEAST:
+        return _UNDER
     begin, end = _two_digits_of_money(low), _two_digits_of_money(high)
-    if low < _CENT:
+    if low < _LEAST:
         return f"up to {end}"
     return f"about {begin}" if begin == end else f"{begin} to {end}"
 
@@ -80,9 +83,9 @@ def _unit_of_time(seconds: float) -> tuple[int, str]:
 
 
 def _two_digits_of_money(value: float) -> str:
-    if value >= 9.95:
+    if value >= 9.95 or value < _SMALL:
         return f"${_two_digits(value)}"
-    return f"${float(_two_digits(value)):.2f}" if value >= _CENT else "$0.01"
+    return f"${float(_two_digits(value)):.2f}"
 
 
 def _two_digits(value: float) -> str:

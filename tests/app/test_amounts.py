@@ -12,8 +12,9 @@ from app.amounts import dollars, dollars_between, gib, hourly, short_count, shor
         (0.123, 0.1234, "about $0.12"),
         (9.94, 12.3, "$9.90 to $12"),
         (1234, 2345, "$1,200 to $2,300"),
-        (0.004, 0.02, "up to $0.02"),
-        (0.001, 0.002, "under $0.01"),
+        (0.0064, 0.0271, "$0.0064 to $0.027"),
+        (0.00001, 0.02, "up to $0.02"),
+        (0.00001, 0.00002, "under $0.0001"),
     ],
 )
 def test_estimated_money_has_two_digits(low: float, high: float, words: str) -> None:
@@ -36,8 +37,9 @@ def test_estimated_time_has_two_digits_in_units_that_suit_it(low: float, high: f
     assert time_between(low, high) == words
 
 
-def test_what_was_paid_is_said_to_the_cent() -> None:
-    assert [dollars(value) for value in (3.1, 0.001, 12_345.6, None)] == ["$3.10", "under $0.01", "$12,346", "–"]
+def test_what_was_paid_is_said_to_the_cent_and_below_ten_in_two_digits() -> None:
+    assert [dollars(value) for value in (3.1, 0.00612, 12_345.6)] == ["$3.10", "$0.0061", "$12,346"]
+    assert [dollars(value) for value in (0, 0.00001, None)] == ["$0.00", "under $0.0001", "–"]
     assert [hourly(value) for value in (2.69, 0.0432)] == ["$2.69 an hour", "$0.043 an hour"]
 
 
