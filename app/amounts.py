@@ -7,7 +7,8 @@ from studio.budget.capping import in_dollars
 _HOUR, _DAY = 3600, 86_400
 _GIB = 2**30
 _LEAST = 0.0001
-_SMALL = 0.1
+# Just below ten cents, what two digits round up to ten.
+_SMALL = 0.0995
 _UNDER = "under $0.0001"
 _EXACT_UP_TO = 9_999.5
 # From these limits on three digits round up to the next unit.

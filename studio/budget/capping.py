@@ -7,7 +7,8 @@ from typing import Literal
 from studio.runs.spec_limits import Budget
 
 CapName = Literal["max_dollars", "max_hours"]
-_SMALL = 0.1
+# Just below ten cents, what two digits round up to ten.
+_SMALL = 0.0995
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def test_estimated_time_has_two_digits_in_units_that_suit_it(low: float, high: f
 
 
 def test_what_was_paid_is_said_to_the_cent_and_below_ten_in_two_digits() -> None:
-    assert [dollars(value) for value in (3.1, 0.00612, 12_345.6)] == ["$3.10", "$0.0061", "$12,346"]
+    assert [dollars(value) for value in (3.1, 0.0996, 0.00612, 12_345.6)] == ["$3.10", "$0.10", "$0.0061", "$12,346"]
     assert [dollars(value) for value in (0, 0.00001, None)] == ["$0.00", "under $0.0001", "–"]
     assert [hourly(value) for value in (2.69, 0.0432)] == ["$2.69 an hour", "$0.043 an hour"]
 
