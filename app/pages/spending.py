@@ -51,6 +51,7 @@ def download_attempts(session: CurrentSession, actor: CurrentActor, month: Month
 def _page(session: Session, actor: Actor, asked: str | None) -> dict[str, Any]:
     shown = asked or utc_now().strftime("%Y-%m")
     month = _month(shown)
+    newest = spending.totals(session, actor, "run", month=month, limit=SHOWN_RUNS)
     tables = {by: spending.totals(session, actor, by, month=month) for by in _TABLES}
     return {
         "months": spending.totals(session, actor, "month"),
@@ -58,7 +59,8 @@ def _page(session: Session, actor: Actor, asked: str | None) -> dict[str, Any]:
         "title": _title(month),
         # A run has one dataset, so none is counted twice.
         "total": _sum(tables["dataset"]),
-        "runs": spending.totals(session, actor, "run", month=month, limit=SHOWN_RUNS),
+        "runs": newest,
+        "launches": spending.launches(session, [total.key for total in newest]),
         "tables": [(label, column, by, tables[by]) for by, (label, column) in _TABLES.items()],
     }
 

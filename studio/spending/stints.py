@@ -76,6 +76,12 @@ def spent_by_run(session: Session, run_ids: Sequence[str]) -> dict[str, Spent]:
     return {run_id: Spent(*found) for run_id, *found in session.execute(query)}
 
 
+def launches(session: Session, run_ids: Sequence[str]) -> dict[str, tuple[str, datetime]]:
+    """The kind of each of these runs and when it was launched, by its id: names alone tell few of them apart."""
+    query = select(Run.id, Run.kind, Run.created_at).where(Run.id.in_(run_ids))
+    return {run_id: (kind, created_at) for run_id, kind, created_at in session.execute(query)}
+
+
 def last_price(session: Session, run: Run) -> float | None:
     """Dollars an hour of the run's latest attempt; None where none was known."""
     mine = select(Stint.dollars_per_hour).where(Stint.run_id == run.id)

@@ -31,6 +31,8 @@ def test_a_month_shows_hours_dollars_and_what_had_no_price(
     client: TestClient, session_factory: SessionFactory, make_run: MakeRun
 ) -> None:
     priced, unpriced = make_run("Priced"), make_run("=SUM(A1)")
+    with transaction(session_factory) as session:
+        session.get_one(Run, unpriced.id).kind = "trial"
     _held(session_factory, priced, hours=1.5, price=2.0)
     _held(session_factory, unpriced, hours=0.5, price=None)
 
@@ -43,6 +45,8 @@ def test_a_month_shows_hours_dollars_and_what_had_no_price(
     assert "$3.00" in page
     assert "and 30 min 00 s without a price" in page
     assert "2 h 00 min" in page
+    assert page.count('<span class="sub">launched') == 1
+    assert page.count('<span class="sub">trial run, launched') == 1
     assert "No run held hardware in this month." in today
     assert {(line["run"], line["hours"], line["dollars"]) for line in csv_lines} == {
         ("Priced", "1.5", "3.0"),
