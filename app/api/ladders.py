@@ -12,11 +12,12 @@ from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Pa
 from app.live import announce
 from studio import ladders
 from studio.actors import Actor
+from studio.errors import InvalidInput
 from studio.ladders import DEFAULT_MIN_GAIN, SeenRung, Sight
 from studio.runs import RunSpec
 
 router = APIRouter(prefix="/ladders", tags=["ladders"])
-_OF_ROW = ("id", "name", "status", "outcome", "min_gain", "created_at")
+_OF_ROW = ("id", "name", "status", "outcome", "min_gain", "hardware", "created_at")
 
 
 class LadderIn(In):
@@ -26,7 +27,7 @@ class LadderIn(In):
     name: str = Field("", max_length=1000)
     rungs: list[str] | None = Field(None, max_length=20, description="From the smallest; the usual ones without it.")
     min_gain: float = Field(DEFAULT_MIN_GAIN, description="Share by which a rung must lower the validation loss.")
-    hardware: str | None = Field(None, max_length=40, description="Hardware of the catalogue to reckon with.")
+    hardware: str | None = Field(None, max_length=40, description="What rungs are estimated for, if a worker has it.")
 
 
 class RungChoiceOut(Out):
@@ -38,7 +39,12 @@ class RungChoiceOut(Out):
 
 
 class RungOut(Out):
-    """One rung; `gain` is against the best below it, `quality` of the best rung, both as shares, null if unknown."""
+    """One rung; what is not known is null, and a name of hardware empty.
+
+    `gain` is the share by which it lowered the best validation loss before it, that of the untrained model included;
+    `gain_per_dollar` and `gain_per_hour` that for what the rung alone took. `quality` is 1 for the best rung and 0 for
+    the untrained model.
+    """
 
     number: int
     label: str
@@ -46,21 +52,30 @@ class RungOut(Out):
     run_id: str | None
     best_validation_loss: float | None
     gain: float | None
+    gain_per_dollar: float | None
+    gain_per_hour: float | None
     quality: float | None
     seconds: float
     dollars: float | None
     is_kept: bool
+    estimated_for: str
+    trained_on: str
 
 
 class LadderOut(Out):
-    """A ladder; `keep` says which rung to keep as far as one can tell yet, `outcome` why it ended."""
+    """A ladder; `keep` says which rung to keep as far as one can tell yet, `outcome` why it ended.
+
+    `notes` say why it climbed on without a gain, and where a rung had other hardware than `hardware`.
+    """
 
     id: str
     name: str
     status: Literal["climbing", "done", "stopped"]
     outcome: str
     keep: str
+    notes: list[str]
     min_gain: float
+    hardware: str | None
     seconds: float
     dollars: float | None
     created_at: datetime
@@ -83,18 +98,21 @@ def start_ladder(
     idempotency_key: Annotated[str | None, Header(max_length=64, pattern=r"^[\x21-\x7e]+$")] = None,
 ) -> LadderOut:
     """Launch its first rung; the others follow by themselves. The same Idempotency-Key gives the same ladder."""
-    ladder = ladders.start_ladder(
-        session,
-        actor,
-        wanted.spec,
-        queue=services.queue,
-        settings=services.settings,
-        rungs=wanted.rungs,
-        min_gain=wanted.min_gain,
-        name=wanted.name,
-        hardware_id=wanted.hardware,
-        idempotency_key=idempotency_key,
-    )
+    try:
+        ladder = ladders.start_ladder(
+            session,
+            actor,
+            wanted.spec,
+            queue=services.queue,
+            settings=services.settings,
+            rungs=wanted.rungs,
+            min_gain=wanted.min_gain,
+            name=wanted.name,
+            hardware_id=wanted.hardware,
+            idempotency_key=idempotency_key,
+        )
+    except InvalidInput as error:
+        raise _at_sent_fields(error) from error
     response.headers["location"] = f"/api/ladders/{ladder.id}"
     return _told(ladders.sight_of(session, ladder))
 
@@ -136,6 +154,13 @@ def climb_on(ladder_id: IdInPath, session: CurrentSession, actor: CurrentActor, 
     return _seen(session, actor, ladder_id)
 
 
+def _at_sent_fields(error: InvalidInput) -> InvalidInput:
+    """The same error at the names of the body, in which the spec's own fields stand below `spec`."""
+    below = RunSpec.model_fields
+    fields = {f"spec.{name}" if name.split(".")[0] in below else name: text for name, text in error.fields.items()}
+    return InvalidInput(error.message, fields=fields, problems=error.problems)
+
+
 def _seen(session: Session, actor: Actor, ladder_id: str) -> LadderOut:
     return _told(ladders.sight_of(session, ladders.get_ladder(session, actor, ladder_id)))
 
@@ -143,6 +168,7 @@ def _seen(session: Session, actor: Actor, ladder_id: str) -> LadderOut:
 def _told(sight: Sight) -> LadderOut:
     beside = {
         "keep": sight.keep.sentence if sight.keep else "",
+        "notes": sight.notes,
         "seconds": sight.spent.seconds,
         "dollars": sight.spent.dollars,
         "rungs": [_rung(rung) for rung in sight.rungs],
@@ -157,9 +183,13 @@ def _rung(rung: SeenRung) -> RungOut:
         status=rung.standing.status,
         run_id=rung.run.id if rung.run else None,
         best_validation_loss=rung.standing.loss,
-        gain=rung.gain,
+        gain=rung.worth.gain,
+        gain_per_dollar=rung.worth.per_dollar,
+        gain_per_hour=rung.worth.per_hour,
         quality=rung.quality,
         seconds=rung.standing.seconds,
         dollars=rung.standing.dollars,
         is_kept=rung.is_kept,
+        estimated_for=rung.estimated_for,
+        trained_on=rung.trained_on,
     )

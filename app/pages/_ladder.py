@@ -7,11 +7,14 @@ from app.amounts import dollars_between, time_between
 from studio import ladders
 from studio.budget import Range
 from studio.errors import InvalidInput
-from studio.ladders import DEFAULT_MIN_GAIN, RUNGS_FIELD, RungChoice
+from studio.ladders import DEFAULT_MIN_GAIN, GAIN_FIELD, RUNGS_FIELD, RungChoice
 from studio.runs import RunSpec
 from studio.spending import MethodOffer, Quote
 
-_GAIN_FIELD = "ladder.min_gain"
+# On the form, what belongs to the ladder alone has names of its own.
+_OF_LADDER = "ladder."
+_RUNGS_FIELD = f"{_OF_LADDER}{RUNGS_FIELD}"
+_GAIN_FIELD = f"{_OF_LADDER}{GAIN_FIELD}"
 _USUAL_GAIN = f"{100 * DEFAULT_MIN_GAIN:g}"
 
 
@@ -58,7 +61,7 @@ def chosen_rungs(values: Mapping[str, str]) -> tuple[str, ...]:
     """The ticked ones; the usual ones where the form did not offer them."""
     if _GAIN_FIELD not in values:
         return ladders.usual_rungs()
-    return tuple(choice.key for choice in ladders.CHOICES if f"{RUNGS_FIELD}.{choice.key}" in values)
+    return tuple(choice.key for choice in ladders.CHOICES if f"{_RUNGS_FIELD}.{choice.key}" in values)
 
 
 def min_gain_of(values: Mapping[str, str]) -> float:
@@ -67,4 +70,11 @@ def min_gain_of(values: Mapping[str, str]) -> float:
         return float(values.get(_GAIN_FIELD, "").strip() or _USUAL_GAIN) / 100
     except ValueError as error:
         sentence = "Write a number of percent, such as 2."
-        raise InvalidInput(sentence, fields={_GAIN_FIELD: sentence}) from error
+        raise InvalidInput(sentence, fields={GAIN_FIELD: sentence}) from error
+
+
+def at_form_fields(error: InvalidInput) -> InvalidInput:
+    """The same error at the names of the form's inputs."""
+    own = (RUNGS_FIELD, GAIN_FIELD)
+    fields = {f"{_OF_LADDER}{name}" if name in own else name: text for name, text in error.fields.items()}
+    return InvalidInput(error.message, fields=fields, problems=error.problems)

@@ -60,7 +60,7 @@ def draw_scatter(sight: Sight) -> Scatter | None:
     found = [rung for rung in sight.rungs if rung.standing.has_result]
     if len(found) < 2:
         return None
-    is_priced = all(rung.standing.dollars for rung in found)
+    is_priced = sight.is_priced
     costs = [(rung.standing.dollars or 0.0) if is_priced else rung.standing.seconds for rung in found]
     losses = [rung.standing.loss or 0.0 for rung in found]
     most = 1.12 * max(costs) or 1.0

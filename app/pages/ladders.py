@@ -11,10 +11,10 @@ from app.live import announce
 from app.pages._draft import make_draft
 from app.pages._entered import checked_spec
 from app.pages._hardware import HARDWARE_FIELD
-from app.pages._ladder import chosen_rungs, min_gain_of
-from app.pages._license import as_accepted
+from app.pages._ladder import at_form_fields, chosen_rungs, min_gain_of
 from app.pages._scatter import draw_scatter
 from app.pages._values import FormValues
+from app.pages._worth import worth_column
 from app.render import go_to, render
 from studio import ladders
 from studio.actors import Actor
@@ -39,12 +39,11 @@ def start_ladder(
     request: Request, form: FormValues, session: CurrentSession, actor: CurrentActor, services: CurrentServices
 ) -> Response:
     """Start one from the launch form, or show the form again with a sentence at each field."""
-    root = services.settings.models_root
     try:
         ladder = ladders.start_ladder(
             session,
             actor,
-            as_accepted(session, actor, checked_spec(session, actor, form), form, models_root=root),
+            checked_spec(session, actor, form),
             queue=services.queue,
             settings=services.settings,
             rungs=chosen_rungs(form),
@@ -54,7 +53,7 @@ def start_ladder(
             idempotency_key=form.get("idempotency_key"),
         )
     except InvalidInput as error:
-        draft = make_draft(session, actor, services, form, error=error)
+        draft = make_draft(session, actor, services, form, error=at_form_fields(error))
         return render(request, "runs/new.html", draft.context(), error.status_code)
     return RedirectResponse(f"/ladders/{ladder.id}", status_code=303)
 
@@ -106,7 +105,13 @@ def climb_on(
 def _context(session: Session, actor: Actor, ladder_id: str) -> dict[str, Any]:
     ladder = ladders.get_ladder(session, actor, ladder_id)
     sight = ladders.sight_of(session, ladder)
-    return {"ladder": ladder, "sight": sight, "scatter": draw_scatter(sight), "notice": ""}
+    return {
+        "ladder": ladder,
+        "sight": sight,
+        "scatter": draw_scatter(sight),
+        "worth": worth_column(sight),
+        "notice": "",
+    }
 
 
 def _refused(

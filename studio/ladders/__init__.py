@@ -1,9 +1,9 @@
 """Ladders: methods tried from the cheapest up, as long as each gain is worth its price."""
 
-from studio.ladders.climbing import Keep, Rung
+from studio.ladders.climbing import Keep
 from studio.ladders.lifecycle import (
     DEFAULT_MIN_GAIN,
-    climb,
+    GAIN_FIELD,
     climb_on,
     get_ladder,
     ladder_of,
@@ -12,12 +12,15 @@ from studio.ladders.lifecycle import (
     stop_ladder,
 )
 from studio.ladders.models import Ladder
+from studio.ladders.rounds import climb
 from studio.ladders.rungs import CHOICES, RUNGS_FIELD, RungChoice, rung_label, specs_of, usual_rungs
 from studio.ladders.sights import SeenRung, Sight, sight_of, sights_of
+from studio.ladders.standing import Rung, Worth
 
 __all__ = [
     "CHOICES",
     "DEFAULT_MIN_GAIN",
+    "GAIN_FIELD",
     "RUNGS_FIELD",
     "Keep",
     "Ladder",
@@ -25,6 +28,7 @@ __all__ = [
     "RungChoice",
     "SeenRung",
     "Sight",
+    "Worth",
     "climb",
     "climb_on",
     "get_ladder",

@@ -8,21 +8,21 @@ from sqlalchemy.orm import Session
 from studio import datasets, runs, spending
 from studio.actors import Actor
 from studio.base_models import get_base_model
-from studio.db import SessionFactory, reading, transaction
-from studio.errors import Conflict, InvalidInput, NotFound, StudioError
-from studio.ladders.climbing import Move, State, cap_left, next_move
+from studio.errors import Conflict, InvalidInput, NotFound
+from studio.ladders.ending import end_ladder
+from studio.ladders.launching import capped, launch_rung
 from studio.ladders.models import Ladder
-from studio.ladders.rungs import rung_label, specs_of, usual_rungs
-from studio.ladders.sights import Sight, sight_of
+from studio.ladders.rungs import specs_of, usual_rungs
+from studio.ladders.sights import sight_of
 from studio.queue import Queue
-from studio.runs import Run, RunSpec, Terms
+from studio.runs import Run, RunSpec
 from studio.settings import Settings
 
 DEFAULT_MIN_GAIN = 0.02
+GAIN_FIELD = "min_gain"
 _NAME_LIMIT = 160
 # A space cannot stand in the key of a request, so a ladder's keys never meet a run's.
 _KEY_OF_LADDER = "ladder by {}"
-_KEY_OF_RUNG = "{} rung {}"
 _LONGEST_KEY = 64
 
 
@@ -41,25 +41,26 @@ def start_ladder(
 ) -> Ladder:
     """Make a ladder of a spec and launch its first rung; the spec's budget is the cap of the whole ladder.
 
-    The same idempotency key gives the same ladder. Raises InvalidInput as a launch does, and for rungs that are no
-    ladder or rows that nothing could be judged by.
+    `hardware_id` is what every rung is estimated for, as long as a worker has it. The same idempotency key gives the
+    same ladder. Raises InvalidInput as a launch does, and at `rungs`, `min_gain` and `hardware` for what is
+    no ladder.
     """
     key = _KEY_OF_LADDER.format(idempotency_key[:_LONGEST_KEY]) if idempotency_key else None
     if key and (known := _of_key(session, actor, key)):
         return known
     specs = specs_of(spec, usual_rungs() if rungs is None else rungs)
     _refuse_what_cannot_be_judged(session, actor, spec, min_gain)
+    spending.find_device(session, hardware_id)
     ladder = Ladder(
         owner_id=actor.id,
         name=_clean(name) or _usual_name(session, actor, spec, settings),
         specs=[one.model_dump(mode="json") for one in specs],
         min_gain=min_gain,
+        hardware=hardware_id,
     )
     session.add(ladder)
     session.flush()
-    first = _launch(
-        session, actor, ladder, 0, specs[0], queue=queue, settings=settings, hardware_id=hardware_id, key=key
-    )
+    first = launch_rung(session, actor, ladder, 0, specs[0], queue=queue, settings=settings, key=key)
     if first.ladder_id != ladder.id:
         # Two clicks at once: the other one's ladder is there now.
         session.delete(ladder)
@@ -69,9 +70,7 @@ def start_ladder(
 
 def _refuse_what_cannot_be_judged(session: Session, actor: Actor, spec: RunSpec, min_gain: float) -> None:
     if not 0 <= min_gain <= 0.5:
-        raise InvalidInput(
-            "The smallest gain is between 0 and 50 %.", fields={"ladder.min_gain": "Between 0 and 50 %."}
-        )
+        raise InvalidInput("The smallest gain is between 0 and 50 %.", fields={GAIN_FIELD: "Between 0 and 50 %."})
     if runs.preview(session, actor, spec).validation_rows == 0:
         sentence = "A ladder compares validation losses: hold out some validation rows."
         raise InvalidInput(sentence, fields={"data.split": sentence})
@@ -102,7 +101,7 @@ def stop_ladder(session: Session, actor: Actor, ladder_id: str, *, cancel_runs: 
     The second of the pair are the runs that were cancelled. Raises Conflict when the ladder had already ended.
     """
     ladder = get_ladder(session, actor, ladder_id)
-    is_new = _end(session, ladder, "stopped", "You stopped the ladder here.")
+    is_new = end_ladder(session, ladder, "stopped", "You stopped the ladder here.")
     if not is_new and ladder.status == "done":
         raise Conflict("The ladder had already ended; nothing was stopped.")
     if not cancel_runs:
@@ -130,98 +129,12 @@ def climb_on(session: Session, actor: Actor, ladder_id: str, *, queue: Queue, se
         .execution_options(synchronize_session=False)
     ).scalar_one_or_none()
     if is_mine and not sight.open_runs:
-        spec = _capped(sight, number)
+        spec = capped(sight, number)
         if spec is None:
             raise Conflict("The cap of this ladder is spent. Launch the rung as a run of its own.")
-        _launch(session, actor, ladder, number, spec, queue=queue, settings=settings)
+        launch_rung(session, actor, ladder, number, spec, queue=queue, settings=settings)
     session.refresh(ladder)
     return ladder
-
-
-def climb(session_factory: SessionFactory, *, queue: Queue, settings: Settings) -> int:
-    """One round over all ladders: launch the next rung where it is due, end those that are done; how many it moved.
-
-    Commits each ladder by itself. Two that do it at once launch a rung once: the row is locked, and its key is unique.
-    """
-    with reading(session_factory) as session:
-        climbing = list(session.scalars(select(Ladder.id).where(Ladder.status == "climbing").order_by(Ladder.id)))
-    moved = 0
-    for ladder_id in climbing:
-        with transaction(session_factory) as session:
-            moved += _climb_one(session, ladder_id, queue=queue, settings=settings)
-    return moved
-
-
-def _climb_one(session: Session, ladder_id: str, *, queue: Queue, settings: Settings) -> bool:
-    still_climbing = select(Ladder).where(Ladder.id == ladder_id, Ladder.status == "climbing")
-    # Another round that is at it right now has done what there is to do.
-    ladder = session.scalar(still_climbing.with_for_update(skip_locked=True))
-    if ladder is None:
-        return False
-    sight = sight_of(session, ladder)
-    move = next_move(sight.standings, ladder.min_gain, sight.budget, sight.spent)
-    if move is None:
-        return False
-    if move.launch is not None:
-        move = _try_launch(session, sight, move.launch, queue=queue, settings=settings)
-    return move.launch is not None or _end(session, ladder, move.state, move.outcome)
-
-
-def _try_launch(session: Session, sight: Sight, number: int, *, queue: Queue, settings: Settings) -> Move:
-    """Launch a rung; what is refused now (a price, a licence, a split) ends the climb with the reason."""
-    spec = _capped(sight, number)
-    if spec is None:
-        return Move(state="done", outcome="The ladder's cap is spent.")
-    try:
-        with session.begin_nested():
-            _launch(session, Actor(sight.ladder.owner_id), sight.ladder, number, spec, queue=queue, settings=settings)
-    except StudioError as refused:
-        return Move(state="done", outcome=f"{rung_label(spec)} could not be launched: {refused.message}")
-    return Move(launch=number)
-
-
-def _launch(
-    session: Session,
-    actor: Actor,
-    ladder: Ladder,
-    number: int,
-    spec: RunSpec,
-    *,
-    queue: Queue,
-    settings: Settings,
-    hardware_id: str | None = None,
-    key: str | None = None,
-) -> Run:
-    return spending.launch(
-        session,
-        actor,
-        spec,
-        queue=queue,
-        settings=settings,
-        hardware_id=hardware_id,
-        name=f"{ladder.name}: {rung_label(spec)}",
-        idempotency_key=key or _KEY_OF_RUNG.format(ladder.id, number),
-        terms=Terms(ladder_id=ladder.id, rung=number),
-    )
-
-
-def _capped(sight: Sight, number: int) -> RunSpec | None:
-    """The spec of a rung with what is left of the ladder's cap; None when that is spent."""
-    left = cap_left(sight.budget, sight.spent)
-    return None if left is None else sight.specs[number].model_copy(update={"budget": left})
-
-
-def _end(session: Session, ladder: Ladder, state: State, outcome: str) -> bool:
-    """Whether this call has ended it."""
-    ended = session.execute(
-        update(Ladder)
-        .where(Ladder.id == ladder.id, Ladder.status == "climbing")
-        .values(status=state, outcome=outcome)
-        .returning(Ladder.id)
-        .execution_options(synchronize_session=False)
-    ).scalar_one_or_none()
-    session.refresh(ladder)
-    return ended is not None
 
 
 def _of_key(session: Session, actor: Actor, key: str) -> Ladder | None:

@@ -14,6 +14,7 @@ class Ladder(Base):
     """A list of run specs, cheapest first; its runs point to it by `ladder_id` and `rung` (from 0).
 
     The next rung is queued when the one before has ended and its gain was worth it; `outcome` says why it stopped.
+    `hardware` is an id of the catalogue when a person chose what the rungs are estimated for.
     """
 
     __tablename__ = "ladders"
@@ -24,6 +25,7 @@ class Ladder(Base):
     name: Mapped[str] = mapped_column(String(200))
     specs: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     min_gain: Mapped[float] = mapped_column(Float(53))
+    hardware: Mapped[str | None] = mapped_column(String(40))
     status: Mapped[str] = mapped_column(String(20), default="climbing", index=True)
     outcome: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)

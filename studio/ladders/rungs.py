@@ -8,7 +8,7 @@ from studio.errors import InvalidInput
 from studio.methods import METHODS, LowRank, MethodBase
 from studio.runs.spec import RunSpec
 
-RUNGS_FIELD = "ladder.rungs"
+RUNGS_FIELD = "rungs"
 _ADAPTERS = ("prompt_tuning", "ia3")
 
 
@@ -44,13 +44,18 @@ def specs_of(spec: RunSpec, keys: Sequence[str]) -> list[RunSpec]:
     A low-rank method stays what it is (QLoRA, DoRA) and changes its rank; over others the rungs are LoRA. Raises
     InvalidInput for rungs that are not on offer, and for fewer than two.
     """
-    if unknown := sorted(set(keys) - {choice.key for choice in CHOICES}):
-        raise _refusal(f"There is no rung {unknown[0]!r}. Choose of: {', '.join(one.key for one in CHOICES)}.")
+    offered = [choice.key for choice in CHOICES]
+    if unknown := {f"{RUNGS_FIELD}.{place}": key for place, key in enumerate(keys) if key not in offered}:
+        sentences = {
+            field: f"There is no rung {key[:40]!r}. Choose of: {', '.join(offered)}." for field, key in unknown.items()
+        }
+        raise InvalidInput(next(iter(sentences.values())), fields=sentences)
     made = [_spec_of(spec, choice) for choice in CHOICES if choice.key in keys]
     if made and _size(spec) > _size(made[-1]):
         made.append(spec)
     if len(made) < 2:
-        raise _refusal("A ladder has at least two rungs: choose another one.")
+        sentence = "A ladder has at least two rungs: choose another one."
+        raise InvalidInput(sentence, fields={RUNGS_FIELD: sentence})
     return made
 
 
@@ -91,7 +96,3 @@ def _size(spec: RunSpec) -> float:
     if spec.method.kind in _ADAPTERS:
         return 0
     return getattr(spec.method, "rank", float("inf"))
-
-
-def _refusal(sentence: str) -> InvalidInput:
-    return InvalidInput(sentence, fields={RUNGS_FIELD: sentence})

@@ -63,8 +63,9 @@ def test_a_ladder_is_started_from_the_form_and_climbs(
     assert "<h1 hx-ignore>My &lt;ladder&gt;</h1>" in first
     assert "Climbing" in first and "climbs for a gain of 5 %" in first and 'hx-trigger="every 4s"' in first
     assert re.findall(r"\d\. <a[^>]*>([^<]+)</a>", page) == ["Prompt tuning", "LoRA, rank 8", "LoRA, rank 16"]
-    assert "LoRA, rank 16 lowered the validation loss by 0.8 %, less than the 5 % that you asked for" in page
-    assert "Keep LoRA, rank 8: 99 % of the best quality for 40 % of the money." in page
+    assert "rank 16 lowered the best validation loss by 0.8 % for $10.00 more, less than the 5 % that" in page
+    assert "Keep LoRA, rank 8: 99 % of the quality of LoRA, rank 16, for $4.00 instead of $10.00." in page
+    assert re.findall(r'data-label="gain per \$1">([^<]+)<', page) == ["17 %", "9.9 %", "0.08 %"]
     assert "spent $16.00 in 8 h 00 min" in page
     assert "LoRA, rank 8: loss 1.210 for $4.00; LoRA, rank 16: loss 1.200 for $10.00." in page
     assert 'hx-trigger="every 4s"' not in page
@@ -105,6 +106,7 @@ def test_without_a_price_time_is_shown_and_the_way_to_a_price(
 
     text = client.get(page).text
 
+    assert re.findall(r'data-label="gain per hour">([^<]+)<', text) == ["33 %", "17 %", "–"]
     assert "Quality against time" in text and "Some of the time has no price" in text
     assert "Climb on" not in text
 
@@ -172,6 +174,7 @@ def test_programs_start_follow_stop_and_climb(client: TestClient, version: Datas
         "spec": {"data": data, "method": {"kind": "lora"}},
         "rungs": ["ia3", "rank_8"],
         "min_gain": 0.1,
+        "hardware": "l4",
     }
     key = {"Idempotency-Key": "one"}
 
@@ -182,12 +185,36 @@ def test_programs_start_follow_stop_and_climb(client: TestClient, version: Datas
     assert started.status_code == 201
     assert [rung["label"] for rung in told["rungs"]] == ["IA3", "LoRA, rank 8", "LoRA, rank 16"]
     assert [rung["status"] for rung in told["rungs"]] == ["queued", "waiting", "waiting"]
+    assert (told["hardware"], told["notes"], told["rungs"][0]["estimated_for"]) == ("l4", [], "L4 24 GB")
     assert client.post("/api/ladders", json=body, headers=key).json()["id"] == told["id"]
     assert [one["id"] for one in client.get("/api/ladders").json()["items"]] == [told["id"]]
     stopped = client.post(f"{address}/stop", params={"cancel_runs": True}).json()
     assert (stopped["status"], stopped["rungs"][0]["status"]) == ("stopped", "cancelled")
     assert client.post(f"{address}/climb").json()["rungs"][1]["status"] == "queued"
     assert [rung["key"] for rung in client.get("/api/ladders/rungs").json()][:2] == ["prompt_tuning", "ia3"]
-    assert client.post("/api/ladders", json=body | {"rungs": ["x"]}).json()["error"]["fields"].keys() == {
-        "ladder.rungs"
-    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"rungs": ["rank_8", "x"]}, "rungs.1"),
+        ({"rungs": []}, "rungs"),
+        ({"min_gain": 0.9}, "min_gain"),
+        ({"min_gain": "much"}, "min_gain"),
+        ({"hardware": "abacus"}, "hardware"),
+        ({"spec": {"data": {"dataset_version_id": "dsv_" + "0" * 26}}}, "spec.data.dataset_version_id"),
+        ({"spec": {"method": {"kind": "lora", "rank": 0}}}, "spec.method.rank"),
+        ({"spec": {"budget": {"max_hours": 1e-6}}}, "spec.budget.max_hours"),
+    ],
+)
+def test_programs_are_told_the_field_by_the_name_that_they_sent(
+    client: TestClient, version: DatasetVersion, changes: dict[str, Any], field: str
+) -> None:
+    spec = {"data": {"dataset_version_id": version.id, "sha256": version.sha256}, "method": {"kind": "lora"}}
+    for part, asked in changes.get("spec", {}).items():
+        spec[part] = spec.get(part, {}) | asked
+
+    answer = client.post("/api/ladders", json={"hardware": "l4"} | changes | {"spec": spec})
+
+    assert answer.status_code == 422
+    assert set(answer.json()["error"]["fields"]) == {field}

@@ -77,9 +77,11 @@ def test_rungs_differ_in_nothing_but_method_and_rate() -> None:
     assert (made[1].data, made[1].budget, made[1].evaluation) == (base.data, base.budget, base.evaluation)
 
 
-@pytest.mark.parametrize("keys", [(), ("rank_8",), ("rank_8", "rank_9")])
-def test_a_ladder_needs_two_rungs_that_are_on_offer(keys: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("keys", "field"), [((), "rungs"), (("rank_8",), "rungs"), (("rank_8", "rank_9", "ia3"), "rungs.1")]
+)
+def test_a_ladder_needs_two_rungs_that_are_on_offer(keys: tuple[str, ...], field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         specs_of(spec({"kind": "lora", "rank": 8}), keys)
 
-    assert list(caught.value.fields) == ["ladder.rungs"]
+    assert list(caught.value.fields) == [field]
