@@ -53,8 +53,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
 }
 # What a frozen split names; a form shows its sizes, and takes it from the version.
 _FROZEN = frozenset({"codes_sha256", "sizes"})
-# A mix has a part of the form of its own.
-_NOT_DRAWN = frozenset({"kind", "dataset_version_id", "sha256", "id", "mix", "mixing"}) | _FROZEN
+# A mix and the licences have parts of the form of their own.
+_NOT_DRAWN = frozenset({"kind", "dataset_version_id", "sha256", "id", "mix", "mixing", "statement"}) | _FROZEN
 
 
 @dataclass(frozen=True, slots=True)

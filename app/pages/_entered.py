@@ -1,18 +1,20 @@
 """What was entered into the launch form, or what its address asks for, as values and as a spec."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import Request
 from sqlalchemy.orm import Session
 
 from app.forms import PARTS, flat, spec_from_form
 from app.pages._hardware import HARDWARE_FIELD
+from app.pages._license import ASKS_FIELD
 from app.pages._mix import mix_of, mix_values, slot_field
 from studio import datasets, runs
 from studio.actors import Actor
 from studio.datasets import DatasetVersion
 from studio.errors import InvalidInput, NotFound
-from studio.runs import RunSpec
+from studio.runs import Run, RunSpec
 
 DATASET_FIELD = "data.dataset_version_id"
 # Not part of the spec: the advice follows from it.
@@ -24,16 +26,18 @@ _ASKED_FOR = {
     "train_on": "data.train_on",
     HARDWARE_FIELD: HARDWARE_FIELD,
     GOAL_FIELD: GOAL_FIELD,
+    ASKS_FIELD: ASKS_FIELD,
 }
 _IN_ADDRESS = frozenset(PARTS) - {"license"}
 
 
 def starting_values(session: Session, actor: Actor, request: Request) -> dict[str, str]:
-    """What the address asks for: `from` a run, or a `dataset` and its `version`, and some fields."""
+    """What the address asks for: `from` a run and its `suggestion`, or a `dataset` and its `version`, and fields."""
     values: dict[str, str] = {}
     if run_id := request.query_params.get("from"):
         run = runs.get_run(session, actor, run_id)
-        values |= flat(run.spec) | mix_values(run.spec["data"]) | {"parent_run_id": run.id}
+        spec = _suggested(run, request.query_params.get("suggestion"))
+        values |= flat(spec) | mix_values(spec["data"]) | {"parent_run_id": run.id}
     if dataset_id := request.query_params.get("dataset"):
         number = request.query_params.get("version", "")[:7]
         dataset = datasets.get_dataset(session, actor, dataset_id)
@@ -44,6 +48,12 @@ def starting_values(session: Session, actor: Actor, request: Request) -> dict[st
     # Accepting a licence is no part of an address: a person does it on the form.
     asked = {name: text[:200] for name, text in request.query_params.items() if name.split(".")[0] in _IN_ADDRESS}
     return values | asked
+
+
+def _suggested(run: Run, key: str | None) -> dict[str, Any]:
+    """The run's spec, or what a suggestion that is still there makes of it."""
+    found = runs.find_suggestion(run.run_spec, key) if key else None
+    return found.spec.model_dump(mode="json") if found else run.spec
 
 
 def dataset_values(version: DatasetVersion) -> dict[str, str]:

@@ -9,7 +9,6 @@ from app.forms import flat
 from app.pages._draft import make_draft
 from app.pages._entered import checked_spec, starting_values
 from app.pages._hardware import HARDWARE_FIELD
-from app.pages._license import as_accepted
 from app.pages._values import FormValues
 from app.render import is_fragment_request, render
 from studio import runs, spending
@@ -63,12 +62,11 @@ def _launched(
     services: Services,
     terms: runs.Terms | None = None,
 ) -> Response:
-    root = services.settings.models_root
     try:
         run = spending.launch(
             session,
             actor,
-            as_accepted(session, actor, checked_spec(session, actor, form), form, models_root=root),
+            checked_spec(session, actor, form),
             queue=services.queue,
             settings=services.settings,
             hardware_id=form.get(HARDWARE_FIELD) or None,

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -10,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.deps import CurrentActor, CurrentServices, CurrentSession, IdInPath, Services
 from app.live import announce
+from app.pages._license import launched_or_asked
 from app.pages._standing import status_context
 from app.pages.run import page_context
 from app.render import go_to, is_fragment_request, render
@@ -76,8 +79,12 @@ def run_again(
     suggestion: Annotated[str | None, Query(max_length=80)] = None,
     idempotency_key: Annotated[str | None, Form(max_length=80)] = None,
 ) -> Response:
-    """Launch the same settings from the start, or what a suggestion makes of them."""
-    run = runs.run_again(
+    """Launch the same settings from the start, or what a suggestion makes of them.
+
+    Where the licences say something else than was accepted for the run, lead to the form, which shows what.
+    """
+    launch = partial(
+        runs.run_again,
         click.session,
         click.actor,
         click.run_id,
@@ -87,17 +94,23 @@ def run_again(
         idempotency_key=idempotency_key,
         launch_with=spending.launch,
     )
-    return go_to(click.request, f"/runs/{run.id}")
+    asked = {"from": click.run_id} | ({"suggestion": suggestion} if suggestion else {})
+    return launched_or_asked(click.request, launch, f"/runs/new?{urlencode(asked)}")
 
 
 @router.post("/full-run")
 def launch_full(click: CurrentClick) -> Response:
-    """Launch in full what a trial has tried."""
+    """Launch in full what a trial has tried; the same holds for its licences."""
     services = click.services
-    run = spending.launch_full(
-        click.session, click.actor, click.run_id, queue=services.queue, settings=services.settings
+    launch = partial(
+        spending.launch_full,
+        click.session,
+        click.actor,
+        click.run_id,
+        queue=services.queue,
+        settings=services.settings,
     )
-    return go_to(click.request, f"/runs/{run.id}")
+    return launched_or_asked(click.request, launch, f"/runs/new?from={click.run_id}")
 
 
 def _with_files(click: Click, verb: Callable[..., runs.Run]) -> runs.Run:

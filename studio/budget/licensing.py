@@ -12,6 +12,8 @@ from studio.runs.spec_limits import IntendedUse, LicenseUse
 
 DISCLAIMER = "This sums up what the licences say as far as it is known here. It is no legal advice: read them yourself."
 ACCEPT = "Read what the licences say and tick that you accept it; the run keeps the statement."
+CHANGED = "What the licences say has changed since it was accepted. Read it again and tick that you accept it."
+ACCEPTED_FIELD = "license.accepted"
 _USES: dict[IntendedUse, str] = {
     "private": "for yourself",
     "research": "research or teaching",
@@ -95,9 +97,11 @@ def statement_of(base_model: BaseModelFacts, data: Sequence[DataLicense], use: I
 
 
 def refuse_unaccepted(statement: Statement, use: LicenseUse) -> None:
-    """Raise InvalidInput at `license.accepted` when the statement must be accepted and is not."""
-    if statement.needs_acceptance and not use.accepted:
-        raise InvalidInput(ACCEPT, fields={"license.accepted": ACCEPT})
+    """Raise InvalidInput at `license.accepted` when the statement must be accepted and is not, or another one was."""
+    if not statement.needs_acceptance or (use.accepted and use.statement in ("", statement.key)):
+        return
+    sentence = CHANGED if use.accepted else ACCEPT
+    raise InvalidInput(sentence, fields={ACCEPTED_FIELD: sentence})
 
 
 def card_license(text: str) -> str | None:

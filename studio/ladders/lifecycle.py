@@ -48,6 +48,8 @@ def start_ladder(
     key = _KEY_OF_LADDER.format(idempotency_key[:_LONGEST_KEY]) if idempotency_key else None
     if key and (known := _of_key(session, actor, key)):
         return known
+    # Every rung accepts what is accepted now, and no other statement.
+    spec, _ = spending.accept_licenses(session, actor, spec, settings.models_root)
     specs = specs_of(spec, usual_rungs() if rungs is None else rungs)
     _refuse_what_cannot_be_judged(session, actor, spec, min_gain)
     spending.find_device(session, hardware_id)

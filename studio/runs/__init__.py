@@ -64,7 +64,7 @@ from studio.runs.retention import expire_checkpoints, prune_checkpoints
 from studio.runs.series import MAX_POINTS, SeriesPoint, read_series, series_names
 from studio.runs.spec import MixPart, RunSpec, errors_by_field, spec_from_yaml, validate_spec
 from studio.runs.status import ACTIVE, TERMINAL
-from studio.runs.suggestions import Suggestion, suggestions_for, suggestions_for_alert
+from studio.runs.suggestions import Suggestion, find_suggestion, suggestions_for, suggestions_for_alert
 from studio.runs.terms import Terms
 from studio.runs.traces import Alert, Measurement, Stint
 from studio.runs.workers import DEAD_ONLY, Sign, forget_workers, hardware_of_workers, living_workers, renew_worker
@@ -134,6 +134,7 @@ __all__ = [
     "fence",
     "find_blockers",
     "find_by_key",
+    "find_suggestion",
     "forget_stint",
     "forget_workers",
     "get_recipe",

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 IntendedUse = Literal["private", "research", "internal", "product"]
 
@@ -79,3 +79,16 @@ class LicenseUse(SpecPart):
         title="I have read this and accept it",
         description="Needed where a licence asks for something, or is not known.",
     )
+    # Left out where it says nothing, as older versions refuse names that they do not know.
+    statement: str = Field(
+        "",
+        pattern=r"^[0-9a-f]{0,16}$",
+        exclude_if=lambda key: not key,
+        description="Key of the statement that was accepted; empty accepts what the licences say at launch.",
+    )
+
+    @field_validator("statement")
+    @classmethod
+    def _of_what_was_accepted(cls, key: str, found: ValidationInfo) -> str:
+        """A form sends the key of what it shows, accepted or not."""
+        return key if found.data.get("accepted") else ""

@@ -1,7 +1,7 @@
 """Spending: the price table, what finished runs teach the estimates, and what was spent."""
 
 from studio.spending.launching import launch
-from studio.spending.licenses import check_licenses, license_statement
+from studio.spending.licenses import accept_licenses, license_statement
 from studio.spending.measurements import measured_on, remember
 from studio.spending.models import Price
 from studio.spending.prices import PricedHardware, list_prices, price_of, remove_price, set_price
@@ -20,7 +20,7 @@ __all__ = [
     "Quote",
     "Refusal",
     "Total",
-    "check_licenses",
+    "accept_licenses",
     "find_device",
     "last_price",
     "launch",

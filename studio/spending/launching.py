@@ -10,7 +10,7 @@ from studio.errors import InvalidInput
 from studio.queue import Queue
 from studio.runs import Run, RunSpec, Terms
 from studio.settings import Settings
-from studio.spending.licenses import check_licenses
+from studio.spending.licenses import accept_licenses
 from studio.spending.quotes import Quote
 from studio.spending.quoting import quote
 
@@ -31,13 +31,13 @@ def launch(
     """Queue a run with the estimate that it was launched on; the same idempotency key gives the same run.
 
     Raises InvalidInput as `runs.launch` does, and for a run that does not fit its hardware, a cap that leaves no step,
-    a cap in dollars without a price, or licences that were not accepted.
+    a cap in dollars without a price, or licences that were not accepted, or said something else then.
     """
     if idempotency_key and (known := runs.find_by_key(session, actor, idempotency_key)):
         return known
     quoted = quote(session, actor, spec, settings=settings, hardware_id=hardware_id)
     refuse(quoted)
-    statement = check_licenses(session, actor, spec, settings.models_root)
+    spec, statement = accept_licenses(session, actor, spec, settings.models_root)
     terms = replace(terms or Terms(), quote=quoted.kept(), license_statement=statement.text)
     return runs.launch(
         session,

@@ -19,11 +19,19 @@ def license_statement(session: Session, actor: Actor, spec: RunSpec, models_root
     return licensing.statement_of(base_model, _of_data(session, actor, spec), spec.license.intended_use)
 
 
-def check_licenses(session: Session, actor: Actor, spec: RunSpec, models_root: Path | None) -> Statement:
-    """The same; raises InvalidInput at `license.accepted` when it must be accepted and is not."""
+def accept_licenses(
+    session: Session, actor: Actor, spec: RunSpec, models_root: Path | None
+) -> tuple[RunSpec, Statement]:
+    """The same, and the spec that accepts this statement alone: what is copied from it later accepts no other one.
+
+    Raises InvalidInput at `license.accepted` when the statement must be accepted and is not.
+    """
     statement = license_statement(session, actor, spec, models_root)
     licensing.refuse_unaccepted(statement, spec.license)
-    return statement
+    if not spec.license.accepted:
+        return spec, statement
+    bound = spec.license.model_copy(update={"statement": statement.key})
+    return spec.model_copy(update={"license": bound}), statement
 
 
 def _of_data(session: Session, actor: Actor, spec: RunSpec) -> list[DataLicense]:

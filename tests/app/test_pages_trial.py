@@ -103,7 +103,7 @@ def box(page: str) -> str:
 
 
 def key_in(page: str) -> str:
-    found = re.search(r'name="license_key" value="([0-9a-f]+)"', page)
+    found = re.search(r'name="license.statement" value="([0-9a-f]+)"', page)
     assert found
     return found[1]
 
@@ -119,7 +119,7 @@ def test_the_demo_model_asks_for_nothing(client: TestClient, form: dict[str, str
 def test_what_a_licence_asks_is_told_live_and_accepted_by_a_box(client: TestClient, form: dict[str, str]) -> None:
     asked = client.post("/runs/estimate", data=form | LLAMA, headers=HTMX).text
     refused = client.post("/runs", data=form | LLAMA)
-    accepted = form | LLAMA | {"license.accepted": "true", "license_key": key_in(asked)}
+    accepted = form | LLAMA | {"license.accepted": "true", "license.statement": key_in(asked)}
     launched = client.post("/runs", data=accepted)
 
     assert "Llama 3.2 Community License Agreement" in asked and "checked" not in box(asked)
@@ -131,7 +131,7 @@ def test_what_a_licence_asks_is_told_live_and_accepted_by_a_box(client: TestClie
 
 def test_a_box_that_was_ticked_for_another_use_does_not_count(client: TestClient, form: dict[str, str]) -> None:
     key = key_in(client.post("/runs/estimate", data=form | LLAMA).text)
-    other = form | LLAMA | {"license.accepted": "true", "license_key": key, "license.intended_use": "product"}
+    other = form | LLAMA | {"license.accepted": "true", "license.statement": key, "license.intended_use": "product"}
 
     drawn = client.post("/runs/estimate", data=other).text
     refused = client.post("/runs", data=other)

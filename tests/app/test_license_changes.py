@@ -1,0 +1,138 @@
+"""What was accepted is one statement: when the licences say something else, it is asked again."""
+
+import re
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from studio import datasets
+from studio.actors import LOCAL_ACTOR
+from studio.budget.licensing import ACCEPT, CHANGED
+from studio.datasets import DatasetVersion
+from studio.db import SessionFactory, transaction
+from studio.runs import validate_spec
+from tests.app.rows import HTMX
+from tests.app.test_pages_trial import box, key_in
+from tests.app.test_trials import REPORT, end_trial
+
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def spec(version: DatasetVersion, session_factory: SessionFactory) -> dict[str, Any]:
+    """A spec whose dataset may only be shared alike, which was accepted."""
+    say(session_factory, version, "CC-BY-SA-4.0")
+    data = {"dataset_version_id": version.id, "sha256": version.sha256}
+    return {"base_model": {"id": "demo"}, "data": data, "method": {"kind": "lora"}, "license": {"accepted": True}}
+
+
+def say(session_factory: SessionFactory, version: DatasetVersion, name: str) -> None:
+    with transaction(session_factory) as session:
+        datasets.set_license(session, LOCAL_ACTOR, version.dataset_id, name)
+
+
+def launch(client: TestClient, spec: dict[str, Any], path: str = "/api/runs") -> dict[str, Any]:
+    made = client.post(path, json={"spec": spec})
+    assert made.status_code == 201, made.text
+    return dict(made.json())
+
+
+def filled(page: str) -> dict[str, str]:
+    """What the licence's part of a form would send; the box as it is ticked."""
+    accepted = {"license.accepted": "true"} if "checked" in box(page) else {}
+    return {"license.statement": key_in(page)} | accepted
+
+
+def test_the_same_statement_need_not_be_accepted_twice(client: TestClient, spec: dict[str, Any]) -> None:
+    run = launch(client, spec)
+
+    again = client.post(f"/runs/{run['id']}/again", follow_redirects=False)
+    form = client.get(f"/runs/new?from={run['id']}").text
+
+    assert re.fullmatch(r"/runs/run_\w+", again.headers["location"])
+    assert "checked" in box(form) and CHANGED not in form
+
+
+def test_running_again_leads_to_the_form_once_the_data_has_another_licence(
+    client: TestClient, spec: dict[str, Any], session_factory: SessionFactory, version: DatasetVersion
+) -> None:
+    run = launch(client, spec)
+    say(session_factory, version, "CC-BY-NC-4.0")
+
+    again = client.post(f"/runs/{run['id']}/again", follow_redirects=False)
+    live = client.post(f"/runs/{run['id']}/again", headers=HTMX)
+    page = client.get(again.headers["location"]).text
+
+    place = f"/runs/new?from={run['id']}&asks=license#license-statement"
+    assert (again.headers["location"], live.headers["HX-Redirect"]) == (place, place)
+    assert CHANGED in page and "checked" not in box(page) and "Commercial use is not allowed." in page
+
+    form = {"data.dataset_version_id": version.id, "method.kind": "lora", "parent_run_id": run["id"]} | filled(page)
+    refused = client.post("/runs", data=form)
+    launched = client.post("/runs", data=form | {"license.accepted": "true"}, follow_redirects=False)
+    kept = client.get(f"/api{launched.headers['location']}").json()
+
+    assert refused.status_code == 422
+    assert "Commercial use is not allowed." in kept["license_statement"] and kept["parent_run_id"] == run["id"]
+
+
+def test_a_suggestion_stays_chosen_while_its_licences_are_read(
+    client: TestClient, spec: dict[str, Any], session_factory: SessionFactory, version: DatasetVersion
+) -> None:
+    run = launch(client, spec)
+    say(session_factory, version, "CC-BY-NC-4.0")
+
+    again = client.post(f"/runs/{run['id']}/again?suggestion=clipping", follow_redirects=False)
+    page = client.get(again.headers["location"]).text
+
+    assert "suggestion=clipping" in again.headers["location"]
+    clipped = re.search(r'name="hyperparameters.max_gradient_norm"[^>]*value="([0-9.]+)"', page)
+    assert clipped is not None and float(clipped[1]) < 1
+
+
+def test_what_had_nothing_to_accept_says_what_there_is_now(
+    client: TestClient, spec: dict[str, Any], session_factory: SessionFactory, version: DatasetVersion
+) -> None:
+    say(session_factory, version, "CC0-1.0")
+    trial = launch(client, spec | {"license": {}}, "/api/runs/trial")["id"]
+    end_trial(session_factory, trial, REPORT)
+    say(session_factory, version, "CC-BY-SA-4.0")
+
+    answer = client.post(f"/runs/{trial}/full-run", follow_redirects=False)
+    page = client.get(answer.headers["location"]).text
+
+    assert ACCEPT in page and "checked" not in box(page)
+
+
+def test_programs_accept_one_statement_too(
+    client: TestClient, spec: dict[str, Any], session_factory: SessionFactory, version: DatasetVersion
+) -> None:
+    read = client.post("/api/runs/licenses", json={"spec": spec}).json()
+    run = launch(client, spec)
+    trial = launch(client, spec, "/api/runs/trial")["id"]
+    end_trial(session_factory, trial, REPORT)
+    say(session_factory, version, "CC-BY-NC-4.0")
+
+    answers = [
+        client.post("/api/runs", json={"spec": run["spec"]}),
+        client.post(f"/api/runs/{run['id']}/again"),
+        client.post(f"/api/runs/{trial}/full-run"),
+    ]
+    now = client.post("/api/runs/licenses", json={"spec": spec}).json()
+    accepted = launch(client, spec | {"license": {"accepted": True, "statement": now["key"]}})
+
+    assert read["needs_acceptance"] and read["text"] == run["license_statement"]
+    assert run["spec"]["license"]["statement"] == read["key"] != now["key"]
+    assert [answer.status_code for answer in answers] == [422, 422, 422]
+    assert {answer.json()["error"]["fields"]["license.accepted"] for answer in answers} == {CHANGED}
+    assert "Commercial use is not allowed." in accepted["license_statement"]
+
+
+def test_a_spec_that_accepts_nothing_names_no_statement(version: DatasetVersion) -> None:
+    data = {"dataset_version_id": version.id, "sha256": version.sha256}
+
+    spec = validate_spec({"data": data, "license": {"accepted": False, "statement": "0123456789abcdef"}})
+
+    # Version 0.1 would refuse a name that it does not know.
+    assert "license" not in spec.model_dump(mode="json")
