@@ -7,7 +7,18 @@ from studio.spending.models import Price
 from studio.spending.prices import PricedHardware, list_prices, price_of, remove_price, set_price
 from studio.spending.quotes import Fitting, MethodOffer, Quote, Refusal
 from studio.spending.quoting import find_device, quote
-from studio.spending.stints import LINE_COLUMNS, By, Total, last_price, lines, spent, spent_before, spent_by_run, totals
+from studio.spending.stints import (
+    LINE_COLUMNS,
+    By,
+    Total,
+    last_price,
+    launches,
+    lines,
+    spent,
+    spent_before,
+    spent_by_run,
+    totals,
+)
 from studio.spending.trying import launch_full
 
 __all__ = [
@@ -25,6 +36,7 @@ __all__ = [
     "last_price",
     "launch",
     "launch_full",
+    "launches",
     "license_statement",
     "lines",
     "list_prices",
