@@ -84,7 +84,8 @@ class Sight:
     @property
     def is_priced(self) -> bool:
         """Whether its rungs can be compared in dollars; else they are in time."""
-        return is_priced([rung for rung in self.standings if rung.has_result])
+        done = [rung for rung in self.standings if rung.has_result]
+        return is_priced(done or [rung for rung in self.standings if rung.is_launched])
 
     @cached_property
     def notes(self) -> list[str]:

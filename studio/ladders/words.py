@@ -54,15 +54,16 @@ def climbed_past(rungs: Sequence[Rung], min_gain: float) -> list[str]:
 
 
 def other_hardware(chosen: str, estimated: Mapping[str, str], trained: Mapping[str, str]) -> list[str]:
-    """Why rungs were estimated for, or trained on, other hardware than the chosen one; each is hardware by rung."""
-    said = [
-        f"{rung} was estimated for {hardware}: no worker had {chosen} when it was launched."
-        for rung, hardware in estimated.items()
+    """Which rungs were estimated for, or trained on, other hardware than the chosen one; each is hardware by rung."""
+    unlike = [
+        f"Estimated for {hardware}, since no worker had {chosen} at their launch: {rungs}."
+        for hardware, rungs in _by_hardware(estimated)
     ]
-    if trained:
-        told = "; ".join(f"{rung} was trained on {hardware}" for rung, hardware in trained.items())
-        said.append(f"The first free worker takes a rung, also where {chosen} was chosen: {told}.")
-    return said
+    trained_on = [
+        f"Trained on {hardware} and not on {chosen}, since the first free worker takes a rung: {rungs}."
+        for hardware, rungs in _by_hardware(trained)
+    ]
+    return unlike + trained_on
 
 
 def keep_only(rung: Rung) -> str:
@@ -96,6 +97,14 @@ def keep_best(able: Sequence[Rung], best: Rung) -> str:
 def percent(share: float) -> str:
     """A share in percent with the digits that mean something: `0.8 %`, `12 %`."""
     return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.1f} %"
+
+
+def _by_hardware(found: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Each hardware with its rungs in their order; their names have commas."""
+    return [
+        (hardware, "; ".join(rung for rung, had in found.items() if had == hardware))
+        for hardware in dict.fromkeys(found.values())
+    ]
 
 
 def _last_step(rungs: Sequence[Rung], last: Rung) -> str:

@@ -234,7 +234,8 @@ def test_rungs_that_all_made_it_worse_are_not_kept() -> None:
 
 def test_other_hardware_than_the_chosen_one_is_named() -> None:
     assert other_hardware("L4", {}, {}) == []
-    assert other_hardware("L4", {"IA3": "CPU"}, {"Full": "CPU", "IA3": "T4"}) == [
-        "IA3 was estimated for CPU: no worker had L4 when it was launched.",
-        "The first free worker takes a rung, also where L4 was chosen: Full was trained on CPU; IA3 was trained on T4.",
+    assert other_hardware("L4", {"IA3": "CPU"}, {"Full": "CPU", "IA3": "T4", "LoRA, rank 8": "CPU"}) == [
+        "Estimated for CPU, since no worker had L4 at their launch: IA3.",
+        "Trained on CPU and not on L4, since the first free worker takes a rung: Full; LoRA, rank 8.",
+        "Trained on T4 and not on L4, since the first free worker takes a rung: IA3.",
     ]

@@ -149,7 +149,7 @@ def test_a_ladder_that_cannot_be_climbed_is_stopped_and_those_behind_it_go_on(
     [
         ((), "L4 24 GB", []),
         (("NVIDIA L4", "CPU"), "L4 24 GB", []),
-        (("CPU",), "CPU", ["LoRA, rank 8 was estimated for CPU: no worker had L4 24 GB when it was launched."]),
+        (("CPU",), "CPU", ["Estimated for CPU, since no worker had L4 24 GB at their launch: LoRA, rank 8."]),
     ],
 )
 def test_rungs_are_estimated_for_the_chosen_hardware_as_long_as_a_worker_has_it(
@@ -181,5 +181,5 @@ def test_a_rung_that_other_hardware_trained_is_told(session_factory: SessionFact
         session.scalars(select(runs.Stint)).one().hardware = "t4"
 
     assert see(session_factory, ladder_id).notes == [
-        "The first free worker takes a rung, also where L4 24 GB was chosen: Prompt tuning was trained on T4 16 GB."
+        "Trained on T4 16 GB and not on L4 24 GB, since the first free worker takes a rung: Prompt tuning."
     ]
