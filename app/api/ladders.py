@@ -112,7 +112,7 @@ def start_ladder(
             idempotency_key=idempotency_key,
         )
     except InvalidInput as error:
-        raise _at_sent_fields(error) from error
+        raise _moved(error, "spec") from error
     response.headers["location"] = f"/api/ladders/{ladder.id}"
     return _told(ladders.sight_of(session, ladder))
 
@@ -149,15 +149,22 @@ def stop_ladder(
 
 @router.post("/{ladder_id}/climb", summary="Climb on")
 def climb_on(ladder_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices) -> LadderOut:
-    """Launch the next rung of a ladder that has ended. Twice is no error; 409 at the top."""
-    ladders.climb_on(session, actor, ladder_id, queue=services.queue, settings=services.settings)
+    """Launch the next rung of a ladder that has ended. Twice is no error; 409 at the top.
+
+    422 names what keeps the rung from its launch by its place, such as `rungs.1.license.accepted`.
+    """
+    number = ladders.sight_of(session, ladders.get_ladder(session, actor, ladder_id)).next_number
+    try:
+        ladders.climb_on(session, actor, ladder_id, queue=services.queue, settings=services.settings)
+    except InvalidInput as error:
+        raise _moved(error, f"rungs.{number}") from error
     return _seen(session, actor, ladder_id)
 
 
-def _at_sent_fields(error: InvalidInput) -> InvalidInput:
-    """The same error at the names of the body, in which the spec's own fields stand below `spec`."""
+def _moved(error: InvalidInput, prefix: str) -> InvalidInput:
+    """The same error at the names of the body or the answer, in which the fields of a spec stand below something."""
     below = RunSpec.model_fields
-    fields = {f"spec.{name}" if name.split(".")[0] in below else name: text for name, text in error.fields.items()}
+    fields = {f"{prefix}.{name}" if name.split(".")[0] in below else name: text for name, text in error.fields.items()}
     return InvalidInput(error.message, fields=fields, problems=error.problems)
 
 

@@ -218,3 +218,18 @@ def test_programs_are_told_the_field_by_the_name_that_they_sent(
 
     assert answer.status_code == 422
     assert set(answer.json()["error"]["fields"]) == {field}
+
+
+def test_what_keeps_a_later_rung_from_its_launch_is_named_by_its_place(
+    client: TestClient, form: dict[str, str], services: Services, version: DatasetVersion
+) -> None:
+    address = f"/api{client.post('/ladders', data=form).url.path}"
+    client.post(f"{address}/stop", params={"cancel_runs": True})
+    with transaction(services.session_factory) as session:
+        session.get_one(DatasetVersion, version.id).sha256 = "0" * 64
+
+    answer = client.post(f"{address}/climb")
+
+    assert answer.status_code == 422
+    assert [name[:13] for name in answer.json()["error"]["fields"]] == ["rungs.1.data."]
+    assert client.get(address).json()["status"] == "stopped"
