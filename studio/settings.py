@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     checkpoint_steps: int = Field(200, ge=1, description="Optimizer steps between two checkpoints, at most.")
     checkpoint_seconds: float = Field(300.0, gt=0, description="Seconds between two checkpoints, at most.")
     keep_checkpoints: int = Field(2, ge=2, description="Checkpoints that a run keeps, so that a damaged one is no end.")
-    checkpoint_days: int = Field(14, ge=0, description="Days that a failed or cancelled run keeps its checkpoint.")
+    checkpoint_days: int = Field(14, ge=0, description="Days that a run to go on from keeps its checkpoint.")
     watchdog_seconds: float = Field(600.0, gt=0, description="A trainer without a step for this long counts as hung.")
     gpu: str | None = Field(None, description="CUDA device index that this worker owns, such as 0.")
 

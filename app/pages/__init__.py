@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from app.pages import (
     adapters,
     arrivals,
+    cap,
     card,
     checks,
     datasets,
@@ -52,13 +53,14 @@ _OF_DATASETS = (
     card,
     preview,
 )
-_OF_RUNS = (launch, ladders, runs, run, run_actions, adapters, prices, spending)
+_OF_RUNS = (launch, ladders, runs, run, run_actions, cap, adapters, prices, spending)
 for module in (home, guide, demo, theme, *_OF_DATASETS, *_OF_RUNS, system):
     router.include_router(module.router)
 
 __all__ = [
     "adapters",
     "arrivals",
+    "cap",
     "card",
     "checks",
     "datasets",

@@ -1,9 +1,9 @@
 """Runs: their spec, their life and what they measured."""
 
-from studio.runs.actions import Action, allowed_actions, cancel, pause, resume
+from studio.runs.actions import Action, allowed_actions, cancel, change_budget, pause, resume
 from studio.runs.alerts import read_alerts
 from studio.runs.changes import Change, changes
-from studio.runs.continuing import continued_ids, keep, retry, run_again
+from studio.runs.continuing import continued_ids, go_on_under, keep, retry, run_again
 from studio.runs.disk import disk_shortage, needed_bytes
 from studio.runs.events import Event, event_line, parse_event
 from studio.runs.folders import attempt_folder, checkpoint_folder, read_log
@@ -116,6 +116,7 @@ __all__ = [
     "allowed_actions",
     "attempt_folder",
     "cancel",
+    "change_budget",
     "changes",
     "checkpoint_folder",
     "claim",
@@ -139,6 +140,7 @@ __all__ = [
     "forget_workers",
     "get_recipe",
     "get_run",
+    "go_on_under",
     "hand_back",
     "hardware_of_workers",
     "has_resumed",

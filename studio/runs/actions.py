@@ -13,11 +13,13 @@ from studio.actors import Actor
 from studio.db import on_commit, utc_now
 from studio.errors import Conflict
 from studio.queue import Queue
+from studio.runs.alerts import forget_alert
 from studio.runs.lifecycle import get_run, tell
 from studio.runs.models import Run
+from studio.runs.spec_limits import Budget
 from studio.runs.status import ACTIVE, Desired
 
-Action = Literal["pause", "resume", "keep", "cancel", "retry", "again"]
+Action = Literal["pause", "resume", "keep", "cancel", "retry", "again", "cap"]
 _OPEN = (*sorted(ACTIVE), "queued")
 
 
@@ -25,7 +27,8 @@ def allowed_actions(run: Run, *, has_checkpoint: bool) -> tuple[Action, ...]:
     """What can be done to a run as it stands; `has_checkpoint`: the committed one is still kept."""
     if run.is_over:
         can_go_on = run.status != "succeeded" and has_checkpoint
-        return ("retry", "keep", "again") if can_go_on else ("again",)
+        ended: tuple[Action, ...] = ("retry", "keep", "again") if can_go_on else ("again",)
+        return (*ended, "cap") if run.ended_at_cap and (has_checkpoint or run.status == "cancelled") else ended
     if run.desired == "cancel":
         return ()
     if run.kind == "trial":
@@ -35,7 +38,9 @@ def allowed_actions(run: Run, *, has_checkpoint: bool) -> tuple[Action, ...]:
         return ("cancel",)
     first: Action = "resume" if run.desired == "pause" else "pause"
     has_something = run.is_active or has_checkpoint
-    return (first, "keep", "cancel") if has_something else (first, "cancel")
+    allowed: tuple[Action, ...] = (first, "keep", "cancel") if has_something else (first, "cancel")
+    has_cap = not run.is_active and run.ladder_id is None and run.run_spec.budget.is_set
+    return (*allowed, "cap") if has_cap else allowed
 
 
 def cancel(session: Session, actor: Actor, run_id: str) -> Run:
@@ -97,6 +102,32 @@ def stop_and_keep(session: Session, actor: Actor, run_id: str, *, queue: Queue) 
         _hint(session, run, queue)
     elif run.is_over or run.desired != "keep":
         raise Conflict(_refusal(run, "kept"))
+    return run
+
+
+def change_budget(session: Session, run: Run, budget: Budget, told: str) -> Run:
+    """Give a run that waits or is paused another cap; its next attempt counts with it.
+
+    What was foretold under the old one is taken back. Raises Conflict while a worker holds the run, or once it is over.
+    """
+    if run.ladder_id is not None:
+        raise Conflict("This run is a rung: the cap of its ladder holds for all rungs. Nothing was changed.")
+    if run.kind == "trial":
+        raise Conflict("A trial keeps the cap that it was launched with. Nothing was changed.")
+    changed = session.execute(
+        update(Run)
+        .where(Run.id == run.id, Run.status == "queued", Run.desired.in_(("run", "pause")))
+        .values(spec={**run.spec, "budget": budget.model_dump(mode="json")}, stopped_by=None)
+        .returning(Run.id)
+        .execution_options(synchronize_session=False)
+    ).scalar_one_or_none()
+    session.refresh(run)
+    if changed is None:
+        if run.is_active and run.desired in ("run", "pause"):
+            raise Conflict("A worker has the run: pause it, raise the cap, then resume it. Nothing was changed.")
+        raise Conflict(_refusal(run, "changed"))
+    forget_alert(session, run.id, "over_budget")
+    tell(session, run, "cap_raised", told)
     return run
 
 

@@ -12,6 +12,12 @@ def read_alerts(session: Session, run: Run) -> list[Alert]:
     return list(session.scalars(select(Alert).where(Alert.run_id == run.id).order_by(Alert.step, Alert.kind)))
 
 
+def forget_alert(session: Session, run_id: str, kind: str) -> None:
+    """Forget one kind: what made it true was changed."""
+    mine = (Alert.run_id == run_id, Alert.kind == kind)
+    session.execute(delete(Alert).where(*mine).execution_options(synchronize_session=False))
+
+
 def forget_alerts(session: Session, run_id: str, checkpoint: Checkpoint | None) -> None:
     """Forget what was found behind a checkpoint, or all: who trains these steps again finds it again, if it is so.
 

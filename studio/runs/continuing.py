@@ -8,8 +8,9 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,10 +20,13 @@ from studio.errors import Conflict, InvalidInput
 from studio.ids import new_id
 from studio.queue import Queue
 from studio.runs.actions import stop_and_keep
+from studio.runs.copying import BEGINNING, copy_measured, copy_of
 from studio.runs.folders import checkpoint_folder
 from studio.runs.lifecycle import find_by_key, get_run, launch, next_name, tell
 from studio.runs.manifest import MANIFEST_FILE, Damaged, verify_folder
-from studio.runs.models import Checkpoint, Point, Run, SampleAnswer
+from studio.runs.models import Checkpoint, Run
+from studio.runs.spec import RunSpec
+from studio.runs.spec_limits import Budget
 from studio.runs.status import Desired
 from studio.runs.suggestions import find_suggestion
 from studio.runs.terms import Terms
@@ -32,7 +36,6 @@ from studio.storage import disk_space_told, fsync_above, fsync_dir
 _PLACE = ("ladder_id", "rung")
 _COPIED = (
     "owner_id",
-    "spec",
     "method",
     "base_model",
     "dataset_version_id",
@@ -45,7 +48,6 @@ _COPIED = (
     "license_statement",
     *_PLACE,
 )
-_BEGINNING = 0
 
 
 def retry(session_factory: SessionFactory, actor: Actor, run_id: str, *, queue: Queue, settings: Settings) -> Run:
@@ -69,6 +71,19 @@ def keep(session_factory: SessionFactory, actor: Actor, run_id: str, *, queue: Q
             if run.status not in {"failed", "cancelled"} or run.checkpoint_step is None:
                 raise
     return _go_on(session_factory, actor, run_id, "keep", queue=queue, settings=settings)
+
+
+def go_on_under(
+    session_factory: SessionFactory, actor: Actor, run_id: str, budget: Budget, *, queue: Queue, settings: Settings
+) -> Run:
+    """Go on from where a run ended at its cap, as a new run under another one, which counts what both spend.
+
+    Commits by itself. Asked twice, it gives the same new run. Raises Conflict when something else ended the run.
+    """
+    with reading(session_factory) as session:
+        if not get_run(session, actor, run_id).ended_at_cap:
+            raise Conflict("It was not its own cap that ended the run. Run it again with changes.")
+    return _go_on(session_factory, actor, run_id, "run", queue=queue, settings=settings, budget=budget)
 
 
 def continued_ids(session: Session, run: Run) -> list[str]:
@@ -116,24 +131,34 @@ def run_again(
 
 
 def _go_on(
-    session_factory: SessionFactory, actor: Actor, run_id: str, desired: Desired, *, queue: Queue, settings: Settings
+    session_factory: SessionFactory,
+    actor: Actor,
+    run_id: str,
+    desired: Desired,
+    *,
+    queue: Queue,
+    settings: Settings,
+    budget: Budget | None = None,
 ) -> Run:
     key = _key(desired, run_id)
     with reading(session_factory) as session:
         parent = get_run(session, actor, run_id)
         if known := find_by_key(session, actor, key):
             return known
-        _refuse_unless_ended(parent)
+        if budget is None:
+            _refuse_unless_ended(parent)
         kept = list(session.scalars(_kept_checkpoints(parent)))
     child_id = new_id("run")
     checkpoint = _link_first_whole(settings.runs_dir, parent, kept, child_id)
-    if checkpoint is None and desired == "keep":
-        raise Conflict("No checkpoint of this run is whole on disk, so there is nothing to keep; run it again.")
+    if checkpoint is None and (desired == "keep" or parent.status == "succeeded"):
+        what = "keep" if desired == "keep" else "go on from"
+        raise Conflict(f"No checkpoint of this run is whole on disk, so there is nothing to {what}; run it again.")
+    spec = {**parent.spec, "budget": budget.model_dump(mode="json")} if budget else parent.spec
     try:
         with transaction(session_factory) as session:
             if checkpoint is None:
-                return _from_the_start(session, actor, parent, key, queue=queue, settings=settings)
-            return _insert(session, parent, checkpoint, child_id, desired, key, queue=queue)
+                return _from_the_start(session, actor, parent, spec, key, queue=queue, settings=settings)
+            return _insert(session, parent, spec, checkpoint, child_id, desired, key, queue=queue)
     except IntegrityError:
         # Two clicks at once: the other one's run is there now. After any other error the rows may have been written,
         # so the folder stays; one without rows is found and removed by `tunewright fsck`.
@@ -167,7 +192,7 @@ def _link_first_whole(runs_dir: Path, parent: Run, kept: list[Checkpoint], child
     """Link the newest checkpoint that verifies into the child's folder; None when there is none."""
     for checkpoint in kept:
         source = checkpoint_folder(runs_dir, parent.id, checkpoint.epoch, checkpoint.step)
-        target = checkpoint_folder(runs_dir, child_id, _BEGINNING, checkpoint.step)
+        target = checkpoint_folder(runs_dir, child_id, BEGINNING, checkpoint.step)
         try:
             manifest = verify_folder(source, checkpoint.manifest_sha256)
             link_folder(source, target, [file.name for file in manifest.files] + [MANIFEST_FILE])
@@ -205,11 +230,13 @@ def _link(source: Path, target: Path) -> None:
             os.fsync(stream.fileno())
 
 
-def _from_the_start(session: Session, actor: Actor, parent: Run, key: str, *, queue: Queue, settings: Settings) -> Run:
+def _from_the_start(
+    session: Session, actor: Actor, parent: Run, spec: dict[str, Any], key: str, *, queue: Queue, settings: Settings
+) -> Run:
     run = launch(
         session,
         actor,
-        parent.run_spec,
+        RunSpec.model_validate(spec),
         queue=queue,
         settings=settings,
         name=next_name(parent.name),
@@ -224,74 +251,35 @@ def _from_the_start(session: Session, actor: Actor, parent: Run, key: str, *, qu
 
 
 def _insert(
-    session: Session, parent: Run, checkpoint: Checkpoint, child_id: str, desired: Desired, key: str, *, queue: Queue
+    session: Session,
+    parent: Run,
+    spec: dict[str, Any],
+    checkpoint: Checkpoint,
+    child_id: str,
+    desired: Desired,
+    key: str,
+    *,
+    queue: Queue,
 ) -> Run:
     run = Run(
         id=child_id,
         name=next_name(parent.name),
+        spec=spec,
         parent_run_id=parent.id,
         idempotency_key=key,
         desired=desired,
         step=checkpoint.step,
         checkpoint_step=checkpoint.step,
-        checkpoint_epoch=_BEGINNING,
+        checkpoint_epoch=BEGINNING,
         best_step=checkpoint.best_step,
         best_validation_loss=checkpoint.best_validation_loss,
         **{name: getattr(parent, name) for name in _COPIED},
     )
     session.add(run)
     session.flush()
-    session.add(_copy_of(checkpoint, child_id))
-    _copy_measured(session, parent, run, checkpoint.step)
+    session.add(copy_of(checkpoint, child_id))
+    copy_measured(session, parent, run, checkpoint.step)
     will = "goes on" if desired == "run" else "keeps the best weights"
     tell(session, run, "queued", f"The run was queued; it {will} from step {checkpoint.step} of the run before it.")
     on_commit(session, lambda: queue.send(child_id))
     return run
-
-
-def _copy_of(checkpoint: Checkpoint, run_id: str) -> Checkpoint:
-    return Checkpoint(
-        run_id=run_id,
-        epoch=_BEGINNING,
-        step=checkpoint.step,
-        manifest_sha256=checkpoint.manifest_sha256,
-        size_bytes=checkpoint.size_bytes,
-        best_step=checkpoint.best_step,
-        best_validation_loss=checkpoint.best_validation_loss,
-    )
-
-
-def _copy_measured(session: Session, parent: Run, run: Run, last_step: int) -> None:
-    """Copy the points and answers that are shown up to the checkpoint; the points are numbered anew, in their order."""
-    shown = (Point.run_id == parent.id, Point.superseded.is_(False), Point.step <= last_step)
-    columns = [
-        literal(run.id),
-        Point.name,
-        Point.step,
-        literal(_BEGINNING),
-        Point.value,
-        Point.kind,
-        func.row_number().over(order_by=Point.seq),
-        literal(False),
-    ]
-    names = ["run_id", "name", "step", "epoch", "value", "kind", "seq", "superseded"]
-    session.execute(insert(Point).from_select(names, select(*columns).where(*shown)))
-    texts = [SampleAnswer.row_number, SampleAnswer.prompt, SampleAnswer.expected, SampleAnswer.answer]
-    keys = [literal(run.id), SampleAnswer.step, SampleAnswer.position, literal(_BEGINNING), literal(False)]
-    given = (SampleAnswer.run_id == parent.id, SampleAnswer.superseded.is_(False), SampleAnswer.step <= last_step)
-    session.execute(
-        insert(SampleAnswer).from_select(
-            ["run_id", "step", "position", "epoch", "superseded", "row_number", "prompt", "expected", "answer"],
-            select(*keys, *texts).where(*given),
-        )
-    )
-    copied = session.scalar(select(func.count()).where(Point.run_id == run.id)) or 0
-    run.next_seq = copied + 1
-    run.last_train_loss = _last(session, run, "train/loss")
-    run.last_validation_loss = _last(session, run, "eval/loss")
-    session.flush()
-
-
-def _last(session: Session, run: Run, name: str) -> float | None:
-    mine = (Point.run_id == run.id, Point.name == name, Point.value.is_not(None))
-    return session.scalar(select(Point.value).where(*mine).order_by(Point.step.desc()).limit(1))

@@ -21,7 +21,7 @@ from studio.datasets import DatasetVersion
 from studio.db import Base, UtcDateTime, utc_now
 from studio.ids import new_id
 from studio.runs.spec import RunSpec
-from studio.runs.status import ACTIVE, DESIRED_WORDS, FAILURE_WORDS, PHASE_WORDS, STATUS_WORDS, TERMINAL
+from studio.runs.status import ACTIVE, CAPS, DESIRED_WORDS, FAILURE_WORDS, PHASE_WORDS, STATUS_WORDS, TERMINAL
 from studio.runs.triggers import attach_triggers
 
 
@@ -124,6 +124,11 @@ class Run(Base):
     def is_over(self) -> bool:
         """It will not change any more."""
         return self.status in TERMINAL
+
+    @property
+    def ended_at_cap(self) -> bool:
+        """Its own cap ended it: a higher one lets it go on. Trials keep nothing, and ladders have caps of their own."""
+        return self.is_over and self.stopped_by in CAPS and self.kind == "training" and self.ladder_id is None
 
     @property
     def last_seq(self) -> int:

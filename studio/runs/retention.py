@@ -22,7 +22,8 @@ def prune_checkpoints(session_factory: SessionFactory, runs_dir: Path, run_id: s
     """Remove what a run no longer needs and return how many checkpoints that were. Commits.
 
     While it goes on, the committed checkpoint stays and with it the newest `keep` whole ones; after success none;
-    after failure or cancellation the committed one, for a retry, and the newest whole one if that is another.
+    after failure or cancellation the committed one, for a retry, and the newest whole one if that is another. The same
+    after an end at the cap, for a higher one.
     """
     with transaction(session_factory) as session:
         places = _needless(session, runs_dir, run_id, keep)
@@ -52,12 +53,11 @@ def expire_checkpoints(session_factory: SessionFactory, runs_dir: Path, *, days:
 
 def _needless(session: Session, runs_dir: Path, run_id: str, keep: int) -> list[_Place]:
     """Holds the run's row, so that the pointer cannot move meanwhile."""
-    columns = (Run.status, Run.checkpoint_epoch, Run.checkpoint_step)
-    run = session.execute(select(*columns).where(Run.id == run_id).with_for_update()).one_or_none()
+    run = session.scalar(select(Run).where(Run.id == run_id).with_for_update(of=Run))
     if run is None:
         return []
     rows = _rows(session, run_id)
-    if run.status == "succeeded":
+    if run.status == "succeeded" and not run.ended_at_cap:
         return [place for place, _ in rows]
     if run.checkpoint_step is None:
         # Before the first pointer nothing says which of them count.

@@ -30,6 +30,8 @@ FailureKind = Literal[
 
 ACTIVE: frozenset[str] = frozenset({"starting", "running", "finalizing"})
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+# Of what may stop a run before its last step, the caps.
+CAPS: frozenset[str] = frozenset({"max_dollars", "max_hours"})
 
 STATUS_WORDS: dict[str, str] = {
     "queued": "Waiting for its turn",

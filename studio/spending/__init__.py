@@ -7,6 +7,7 @@ from studio.spending.models import Price
 from studio.spending.prices import PricedHardware, list_prices, price_of, remove_price, set_price
 from studio.spending.quotes import Fitting, MethodOffer, Quote, Refusal
 from studio.spending.quoting import find_device, quote
+from studio.spending.raising import raise_cap
 from studio.spending.stints import (
     LINE_COLUMNS,
     By,
@@ -34,15 +35,16 @@ __all__ = [
     "accept_licenses",
     "find_device",
     "last_price",
+    "launches",
     "launch",
     "launch_full",
-    "launches",
     "license_statement",
     "lines",
     "list_prices",
     "measured_on",
     "price_of",
     "quote",
+    "raise_cap",
     "remember",
     "remove_price",
     "set_price",
