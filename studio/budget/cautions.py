@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 from studio.budget.capping import Spent, cap_of, words_of_cap
 from studio.budget.estimate import Caution, Estimate, Fix
+from studio.budget.hardware import HARDWARE
 from studio.budget.lengths import Lengths
 from studio.budget.shapes import ModelShape
+from studio.methods import DoRA
 from studio.runs import RunSpec
 
 # Evaluations that take more of a run than this are worth a word; so is a share of rows that lose their end.
@@ -24,6 +26,8 @@ def cautions_of(
         *_memory(estimate, fixes),
         *_cap(spec, estimate),
         *_cut(spec, lengths),
+        *_precision(spec, estimate),
+        *_dropout(spec, estimate),
         *_context(spec, shape, lengths, estimate),
         *_evaluations(spec, estimate),
     ]
@@ -68,6 +72,34 @@ def _cut(spec: RunSpec, lengths: Lengths) -> Iterator[Caution]:
         about = "" if lengths.are_counted else "probably "
         sentence = f"{100 * share:.0f} % of the rows are {about}longer than {spec.data.max_length_tokens:,} tokens"
         yield Caution("cut", f"{sentence} and are cut.")
+
+
+def _precision(spec: RunSpec, estimate: Estimate) -> Iterator[Caution]:
+    """Hardware without bfloat16, as a T4 is: what the run computes in instead, or what was asked for nevertheless."""
+    hardware, label = HARDWARE.get(estimate.hardware_id or ""), estimate.hardware_label
+    if hardware is None or hardware.native_bf16:
+        return
+    if spec.hyperparameters.precision == "auto" and hardware.on_gpu:
+        sentence = f"{label} has no bfloat16, so this run computes in float32: 16-bit weights take twice their memory"
+        yield Caution("precision", f"{sentence}, and a step several times as long as on newer GPUs.")
+    elif spec.hyperparameters.precision == "bfloat16":
+        times = "twice" if hardware.on_gpu else "three times"
+        sentence = f"{label} only emulates bfloat16: a step takes about {times} as long as in float32"
+        attention = ", and its attention takes memory that is not counted here" if hardware.on_gpu else ""
+        yield Caution("precision", f"{sentence}{attention}. Automatic precision takes float32.")
+
+
+def _dropout(spec: RunSpec, estimate: Estimate) -> Iterator[Caution]:
+    """peft multiplies what is dropped with the base weights again, and keeps those in the run's arithmetic."""
+    if not isinstance(spec.method, DoRA) or not spec.method.dropout or estimate.seconds is None:
+        return
+    gives = "Less time and memory; with few rows a little more risk that they are learned by heart."
+    fits = estimate.fit != "does_not_fit"
+    fix = Fix("dropout", "Train without dropout", gives, {"method.dropout": 0.0}, estimate.memory_bytes, fits)
+    sentence = (
+        "With dropout DoRA multiplies the base weights twice at every step, and on a GPU it keeps a copy of them."
+    )
+    yield Caution("dropout", sentence, (fix,))
 
 
 def _context(spec: RunSpec, shape: ModelShape, lengths: Lengths, estimate: Estimate) -> Iterator[Caution]:

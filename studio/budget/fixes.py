@@ -6,7 +6,7 @@ from typing import Any
 
 from studio.budget.estimate import Fix
 from studio.errors import InvalidInput
-from studio.methods import METHODS, LowRank, OverAnyBase, QLoRA
+from studio.methods import METHODS, DoRA, LowRank, OverAnyBase, QLoRA
 from studio.runs import RunSpec
 
 _SHORTEST_TOKENS = 64
@@ -135,6 +135,9 @@ def _steps(spec: RunSpec, suggested_length: int | None) -> Iterator[_Step]:
     if chosen.optimizer == "adamw" and spec.method.artifact == "model":
         costs = "The optimizer's state takes 2 bytes a trained weight instead of 8; nearly the same result."
         yield _Step("optimizer", "Use the 8-bit optimizer", costs, {"hyperparameters.optimizer": "adamw_8bit"})
+    if isinstance(spec.method, DoRA) and spec.method.dropout:
+        costs = "With few rows a little more risk that they are learned by heart; faster as well."
+        yield _Step("dropout", "Train without dropout", costs, {"method.dropout": 0.0})
     yield from _four_bit(spec)
     if spec.data.max_length_tokens // 2 >= _SHORTEST_TOKENS:
         length = spec.data.max_length_tokens // 2

@@ -57,6 +57,10 @@ class Hardware:
         """Whether it is a GPU."""
         return self.kind == "gpu"
 
+    def computes_in_bfloat16(self, precision: str) -> bool:
+        """What the trainer makes of a spec's `precision` there (`worker/hardware.py`); the other way is float32."""
+        return precision == "bfloat16" or (precision == "auto" and self.on_gpu and self.native_bf16)
+
 
 def find_hardware(device_name: str, memory_bytes: int | None = None, cores: int | None = None) -> Hardware | None:
     """The hardware of a worker by the name that its device gives itself; None for a GPU that is not known.

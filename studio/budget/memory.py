@@ -70,7 +70,7 @@ def memory_of(spec: RunSpec, shape: ModelShape, hardware: Hardware, longest_toke
 def step_of(spec: RunSpec, shape: ModelShape, hardware: Hardware, longest_tokens: int) -> Step:
     """How the trainer computes a step of the run there (`worker/model.py`, `worker/trainer.py`)."""
     chosen = spec.hyperparameters
-    bfloat16 = chosen.precision == "bfloat16" or (chosen.precision == "auto" and hardware.on_gpu)
+    bfloat16 = hardware.computes_in_bfloat16(chosen.precision)
     return Step(
         shape=shape,
         method=spec.method,

@@ -91,8 +91,9 @@ _ELEMENTWISE = 33
 _NORM_TRAVERSALS, _NORM_TRAVERSALS_FORWARD = 6, 4
 # 8-bit products are taken apart by outliers (LLM.int8); measured on a CPU, published as up to twice on GPUs.
 _EIGHT_BIT = {"cpu": 3.0, "gpu": 1.8}
-# bfloat16 products without hardware for them: 3.2 times as long on a CPU.
-_EMULATED = 3.2
+# bfloat16 products without hardware for them: 3.2 times as long as float32 on a CPU; about twice on a GPU (GTX 1080,
+# T4: kubeedge/ianvs #888, openxla/xla #12429), where float32 takes ten times as long as tensor cores do.
+_EMULATED = {"cpu": 3.2, "gpu": 20.0}
 _FORWARD_SHARE = 0.35
 _BYTES_OF_A_STEP = {"adamw": 28, "adamw_8bit": 16, "paged_adamw_8bit": 16}
 # Rows tokenised a second; after the first run they come from the cache.
@@ -183,12 +184,11 @@ def _rate(spec: RunSpec, hardware: Hardware) -> float:
     """Operations a second that products reach in the run's arithmetic."""
     speed = _GPU if hardware.on_gpu else _CPU
     rate = hardware.bf16_flops * speed.products
-    precision = spec.hyperparameters.precision
-    if hardware.on_gpu and precision == "float32":
+    if hardware.computes_in_bfloat16(spec.hyperparameters.precision):
+        rate /= 1.0 if hardware.native_bf16 else _EMULATED[hardware.kind]
+    elif hardware.on_gpu:
         # Without tensor cores: an eighth to a sixteenth of the bfloat16 rate.
         rate /= 10
-    elif precision == "bfloat16" and not hardware.native_bf16:
-        rate /= _EMULATED
     if isinstance(spec.method, OverAnyBase) and spec.method.base_bits == 8:
         rate /= _EIGHT_BIT[hardware.kind]
     return rate
@@ -224,8 +224,7 @@ def _undropped(method: Method) -> Method:
 
 
 def _bytes_of_a_number(spec: RunSpec, hardware: Hardware) -> int:
-    precision = spec.hyperparameters.precision
-    return 2 if precision == "bfloat16" or (hardware.on_gpu and precision == "auto") else 4
+    return 2 if hardware.computes_in_bfloat16(spec.hyperparameters.precision) else 4
 
 
 def _bandwidth(hardware: Hardware) -> float:

@@ -50,7 +50,7 @@ class OverAnyBase(MethodBase):
     )
     compute_dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto",
-        description="Arithmetic over a 4-bit base; auto is bfloat16 on a GPU and float32 on a CPU.",
+        description="Arithmetic over a 4-bit base; auto is that of training.",
         json_schema_extra={"advanced": True},
     )
 

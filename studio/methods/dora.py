@@ -14,7 +14,7 @@ class DoRA(LowRank):
     kind: Literal["dora"] = "dora"
 
     label: ClassVar[str] = "DoRA"
-    hint: ClassVar[str] = "Often a little better than LoRA at low rank; about a quarter slower a step."
+    hint: ClassVar[str] = "Often a little better than LoRA at low rank; a quarter slower a step, more with dropout."
     paper: ClassVar[str] = "https://arxiv.org/abs/2402.09353"
     default_learning_rate: ClassVar[float] = 2e-4
 

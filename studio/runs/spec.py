@@ -175,7 +175,7 @@ class Hyperparameters(SpecPart):
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="Arithmetic of training: auto is bfloat16 on a GPU that has it and float32 on a CPU.",
+        description="Arithmetic of training: auto is bfloat16 on a GPU that has it, else float32.",
         json_schema_extra={"advanced": True},
     )
     seed: int = Field(

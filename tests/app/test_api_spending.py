@@ -64,8 +64,8 @@ def test_an_estimate_tells_memory_time_money_and_every_method(client: TestClient
 def test_what_does_not_fit_is_not_launched(client: TestClient, spec: dict[str, Any]) -> None:
     large = spec | {"base_model": {"id": "Qwen/Qwen3-8B"}, "method": {"kind": "full"}}
 
-    refused = client.post("/api/runs", json={"spec": large, "hardware": "t4"})
-    launched = client.post("/api/runs", json={"spec": spec, "hardware": "t4"})
+    refused = client.post("/api/runs", json={"spec": large, "hardware": "l4"})
+    launched = client.post("/api/runs", json={"spec": spec, "hardware": "l4"})
 
     assert refused.status_code == 422 and "does not fit" in refused.text
     assert launched.status_code == 201, launched.text

@@ -91,7 +91,7 @@ def test_a_missing_answer_is_named(client: TestClient) -> None:
 
 
 def test_programs_are_advised_on_the_method_of_a_spec(client: TestClient, version: DatasetVersion) -> None:
-    data = {"dataset_version_id": version.id, "sha256": version.sha256, "max_length_tokens": 512}
+    data = {"dataset_version_id": version.id, "sha256": version.sha256, "max_length_tokens": 256}
     spec = {"data": data, "base_model": {"id": "Qwen/Qwen3-8B"}, "hyperparameters": {"batch_size": 1}}
 
     told = client.post("/api/guide/method", json={"spec": spec, "hardware": "t4"}).json()
