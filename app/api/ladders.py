@@ -148,14 +148,23 @@ def stop_ladder(
 
 
 @router.post("/{ladder_id}/climb", summary="Climb on")
-def climb_on(ladder_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices) -> LadderOut:
+def climb_on(
+    ladder_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    services: CurrentServices,
+    accepts: Annotated[
+        str | None,
+        Query(pattern="^[0-9a-f]{16}$", description="Key of the licences' statement that rungs to come accept."),
+    ] = None,
+) -> LadderOut:
     """Launch the next rung of a ladder that has ended. Twice is no error; 409 at the top.
 
     422 names what keeps the rung from its launch by its place, such as `rungs.1.license.accepted`.
     """
     number = ladders.sight_of(session, ladders.get_ladder(session, actor, ladder_id)).next_number
     try:
-        ladders.climb_on(session, actor, ladder_id, queue=services.queue, settings=services.settings)
+        ladders.climb_on(session, actor, ladder_id, queue=services.queue, settings=services.settings, accepts=accepts)
     except InvalidInput as error:
         raise _moved(error, f"rungs.{number}") from error
     return _seen(session, actor, ladder_id)

@@ -1,5 +1,6 @@
 """Ladders: started from the launch form, followed, stopped and climbed on."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
@@ -12,12 +13,14 @@ from app.pages._draft import make_draft
 from app.pages._entered import checked_spec
 from app.pages._hardware import HARDWARE_FIELD
 from app.pages._ladder import at_form_fields, chosen_rungs, min_gain_of
+from app.pages._license import ACCEPTED_KEY_FIELD
 from app.pages._scatter import draw_scatter
 from app.pages._values import FormValues
 from app.pages._worth import worth_column
 from app.render import go_to, render
-from studio import ladders
+from studio import ladders, spending
 from studio.actors import Actor
+from studio.budget.licensing import ACCEPTED_FIELD, DISCLAIMER
 from studio.errors import Conflict, InvalidInput
 
 router = APIRouter(prefix="/ladders")
@@ -91,14 +94,22 @@ def stop_ladder(
 
 @router.post("/{ladder_id}/climb")
 def climb_on(
-    request: Request, ladder_id: IdInPath, session: CurrentSession, actor: CurrentActor, services: CurrentServices
+    request: Request,
+    form: FormValues,
+    ladder_id: IdInPath,
+    session: CurrentSession,
+    actor: CurrentActor,
+    services: CurrentServices,
 ) -> Response:
-    """Launch the next rung of a ladder that has ended."""
+    """Launch the next rung of a ladder that has ended; where its licences have to be accepted first, show them."""
+    accepts = form.get(ACCEPTED_KEY_FIELD) if form.get(ACCEPTED_FIELD) == "true" else None
     try:
         with session.begin_nested():
-            ladders.climb_on(session, actor, ladder_id, queue=services.queue, settings=services.settings)
+            ladders.climb_on(
+                session, actor, ladder_id, queue=services.queue, settings=services.settings, accepts=accepts
+            )
     except (Conflict, InvalidInput) as refused:
-        return _refused(request, session, actor, ladder_id, refused)
+        return _refused(request, session, actor, ladder_id, refused, services.settings.models_root)
     return go_to(request, f"/ladders/{ladder_id}")
 
 
@@ -111,12 +122,21 @@ def _context(session: Session, actor: Actor, ladder_id: str) -> dict[str, Any]:
         "scatter": draw_scatter(sight),
         "worth": worth_column(sight),
         "notice": "",
+        "statement": None,
+        "disclaimer": DISCLAIMER,
     }
 
 
 def _refused(
-    request: Request, session: Session, actor: Actor, ladder_id: str, refused: Conflict | InvalidInput
+    request: Request,
+    session: Session,
+    actor: Actor,
+    ladder_id: str,
+    refused: Conflict | InvalidInput,
+    models_root: Path | None = None,
 ) -> HTMLResponse:
     session.expire_all()
     context = _context(session, actor, ladder_id) | {"notice": refused.message}
+    if isinstance(refused, InvalidInput) and ACCEPTED_FIELD in refused.fields:
+        context["statement"] = spending.license_statement(session, actor, context["sight"].specs[0], models_root)
     return render(request, "ladders/show.html", context, refused.status_code)

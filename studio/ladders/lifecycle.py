@@ -111,10 +111,19 @@ def stop_ladder(session: Session, actor: Actor, ladder_id: str, *, cancel_runs: 
     return ladder, [runs.cancel(session, actor, run.id) for run in sight_of(session, ladder).open_runs]
 
 
-def climb_on(session: Session, actor: Actor, ladder_id: str, *, queue: Queue, settings: Settings) -> Ladder:
+def climb_on(
+    session: Session,
+    actor: Actor,
+    ladder_id: str,
+    *,
+    queue: Queue,
+    settings: Settings,
+    accepts: str | None = None,
+) -> Ladder:
     """Go on with a ladder that has ended: its next rung is launched whatever the last one gained.
 
-    Twice is no error. Raises Conflict at the top, and InvalidInput when the rung cannot be launched.
+    `accepts` is the key of a statement of licences that all rungs to come accept, in place of the one before. Twice is
+    no error. Raises Conflict at the top, and InvalidInput when the rung cannot be launched.
     """
     ladder = get_ladder(session, actor, ladder_id)
     sight = sight_of(session, ladder)
@@ -131,12 +140,20 @@ def climb_on(session: Session, actor: Actor, ladder_id: str, *, queue: Queue, se
         .execution_options(synchronize_session=False)
     ).scalar_one_or_none()
     if is_mine and not sight.open_runs:
+        if accepts:
+            _accept(ladder, accepts)
+            sight = sight_of(session, ladder)
         spec = capped(sight, number)
         if spec is None:
             raise Conflict("The cap of this ladder is spent. Launch the rung as a run of its own.")
         launch_rung(session, actor, ladder, number, spec, queue=queue, settings=settings)
     session.refresh(ladder)
     return ladder
+
+
+def _accept(ladder: Ladder, key: str) -> None:
+    accepted = {"accepted": True, "statement": key}
+    ladder.specs = [spec | {"license": spec.get("license", {}) | accepted} for spec in ladder.specs]
 
 
 def _of_key(session: Session, actor: Actor, key: str) -> Ladder | None:

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from studio import datasets
+from app.deps import Services
+from studio import datasets, ladders, runs
 from studio.actors import LOCAL_ACTOR
 from studio.budget.licensing import ACCEPT, CHANGED
 from studio.datasets import DatasetVersion
-from studio.db import SessionFactory, transaction
+from studio.db import SessionFactory, reading, transaction
 from studio.runs import validate_spec
 from tests.app.rows import HTMX
 from tests.app.test_pages_trial import box, key_in
 from tests.app.test_trials import REPORT, end_trial
+from tests.ladders.climbs import finish
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
@@ -127,6 +129,45 @@ def test_programs_accept_one_statement_too(
     assert [answer.status_code for answer in answers] == [422, 422, 422]
     assert {answer.json()["error"]["fields"]["license.accepted"] for answer in answers} == {CHANGED}
     assert "Commercial use is not allowed." in accepted["license_statement"]
+
+
+def test_a_ladder_waits_until_other_licences_are_accepted(
+    client: TestClient, spec: dict[str, Any], services: Services, version: DatasetVersion
+) -> None:
+    factory = services.session_factory
+    rungs = ["prompt_tuning", "rank_8"]
+    place = client.post("/api/ladders", json={"spec": spec, "rungs": rungs}).headers["location"].removeprefix("/api")
+    say(factory, version, "CC-BY-NC-4.0")
+    finish(factory, 2.0)
+    ladders.climb(factory, queue=services.queue, settings=services.settings)
+
+    stopped = client.get(place).text
+    refused = client.post(f"{place}/climb")
+    accepted = client.post(
+        f"{place}/climb", data={"license.accepted": "true"} | {"license.statement": key_in(refused.text)}
+    )
+
+    assert f"could not be launched: {CHANGED}" in stopped
+    assert refused.status_code == 422 and "Commercial use is not allowed." in refused.text
+    assert accepted.status_code == 200 and CHANGED not in accepted.text
+    with reading(factory) as session:
+        newest = runs.list_runs(session, LOCAL_ACTOR)[0]
+    assert newest.rung == 1 and "Commercial use is not allowed." in newest.license_statement
+
+
+def test_a_program_climbs_on_under_other_licences(
+    client: TestClient, spec: dict[str, Any], services: Services, version: DatasetVersion
+) -> None:
+    made = client.post("/api/ladders", json={"spec": spec, "rungs": ["prompt_tuning", "rank_8"]}).headers["location"]
+    say(services.session_factory, version, "CC-BY-NC-4.0")
+    finish(services.session_factory, 2.0)
+    ladders.climb(services.session_factory, queue=services.queue, settings=services.settings)
+    key = client.post("/api/runs/licenses", json={"spec": spec}).json()["key"]
+
+    refused, climbed = client.post(f"{made}/climb"), client.post(f"{made}/climb?accepts={key}")
+
+    assert refused.status_code == 422
+    assert climbed.status_code == 200 and climbed.json()["status"] == "climbing"
 
 
 def test_a_spec_that_accepts_nothing_names_no_statement(version: DatasetVersion) -> None:
