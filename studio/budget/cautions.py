@@ -96,9 +96,7 @@ def _dropout(spec: RunSpec, estimate: Estimate) -> Iterator[Caution]:
     gives = "Less time and memory; with few rows a little more risk that they are learned by heart."
     fits = estimate.fit != "does_not_fit"
     fix = Fix("dropout", "Train without dropout", gives, {"method.dropout": 0.0}, estimate.memory_bytes, fits)
-    sentence = (
-        "With dropout DoRA multiplies the base weights twice at every step, and on a GPU it keeps a copy of them."
-    )
+    sentence = "With dropout DoRA multiplies the base weights twice a step and, in bfloat16, keeps a copy of them."
     yield Caution("dropout", sentence, (fix,))
 
 
