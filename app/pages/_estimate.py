@@ -65,8 +65,8 @@ def price_words(quote: Quote | None) -> str:
     """What the run comes to, for the launch button: money, else time; empty where neither is known."""
     found = quote.estimate if quote else None
     if found and found.dollars:
-        return _about(dollars_between(found.dollars.low, found.dollars.high))
-    return _about(time_between(found.seconds.low, found.seconds.high)) if found and found.seconds else ""
+        return dollars_between(found.dollars.low, found.dollars.high)
+    return time_between(found.seconds.low, found.seconds.high) if found and found.seconds else ""
 
 
 def summary_of(quote: Quote | None) -> str:
@@ -86,7 +86,3 @@ def summary_of(quote: Quote | None) -> str:
     if found.dollars:
         said.append(f"{dollars_between(found.dollars.low, found.dollars.high)}.")
     return " ".join(part[:1].upper() + part[1:] for part in said)
-
-
-def _about(amount: str) -> str:
-    return amount if amount.startswith(("about", "under", "up to")) else f"about {amount}"
