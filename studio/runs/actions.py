@@ -117,7 +117,7 @@ def change_budget(session: Session, run: Run, budget: Budget, told: str) -> Run:
     changed = session.execute(
         update(Run)
         .where(Run.id == run.id, Run.status == "queued", Run.desired.in_(("run", "pause")))
-        .values(spec={**run.spec, "budget": budget.model_dump(mode="json")}, stopped_by=None)
+        .values(spec={**run.spec, "budget": budget.model_dump(mode="json")}, stopped_by=None, seconds_saved=None)
         .returning(Run.id)
         .execution_options(synchronize_session=False)
     ).scalar_one_or_none()

@@ -78,12 +78,16 @@ def go_on_under(
 ) -> Run:
     """Go on from where a run ended at its cap, as a new run under another one, which counts what both spend.
 
-    Commits by itself. Asked twice, it gives the same new run. Raises Conflict when something else ended the run.
+    Commits by itself. Asked twice, it gives the same new run. Raises Conflict when something else ended the run, or a
+    new run already goes on from it under another cap.
     """
     with reading(session_factory) as session:
         if not get_run(session, actor, run_id).ended_at_cap:
             raise Conflict("It was not its own cap that ended the run. Run it again with changes.")
-    return _go_on(session_factory, actor, run_id, "run", queue=queue, settings=settings, budget=budget)
+    made = _go_on(session_factory, actor, run_id, "run", queue=queue, settings=settings, budget=budget)
+    if made.run_spec.budget != budget:
+        raise Conflict(f"{made.name} already goes on from this run, under another cap: raise that one's.")
+    return made
 
 
 def continued_ids(session: Session, run: Run) -> list[str]:

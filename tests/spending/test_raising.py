@@ -1,6 +1,7 @@
 """A higher cap: of a run that waits it is written down, what ended at its cap goes on as a new run."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,7 +10,7 @@ from studio.actors import LOCAL_ACTOR
 from studio.db import SessionFactory, reading, transaction
 from studio.errors import Conflict, InvalidInput
 from studio.queue import SilentQueue
-from studio.runs import Alert, Run
+from studio.runs import Alert, Run, Stint
 from studio.runs.events import Stopped
 from studio.settings import Settings
 from tests.runs.states import STEP, claimed, in_state, trained
@@ -29,16 +30,16 @@ def raise_cap(session_factory: SessionFactory, settings: Settings) -> Raise:
 
 
 @pytest.fixture
-def capped(session_factory: SessionFactory, settings: Settings, make_run: MakeRun) -> Callable[[str], Run]:
+def capped(session_factory: SessionFactory, settings: Settings, make_run: MakeRun) -> Callable[..., Run]:
     """A run of two hours that ended at its cap, at its checkpoint."""
 
-    def _capped(status: str = "succeeded") -> Run:
-        run = make_run("Demo", base_model={"id": "Qwen/Qwen3-0.6B"}, budget={"max_hours": 2})
+    def _capped(**beside: float) -> Run:
+        run = make_run("Demo", base_model={"id": "Qwen/Qwen3-0.6B"}, budget={"max_hours": 2, **beside})
         lease = claimed(session_factory, run)
         trained(session_factory, lease, settings.runs_dir)
         with transaction(session_factory) as session:
             runs.record(session, lease, [Stopped(by="max_hours", step=STEP, total_steps=6)])
-            runs.end(session, lease, status)
+            runs.end(session, lease, "succeeded")
         runs.prune_checkpoints(session_factory, settings.runs_dir, run.id, keep=2)
         return _read(session_factory, run)
 
@@ -111,7 +112,9 @@ def test_a_run_that_ended_at_its_cap_goes_on_from_its_checkpoint_under_both_ones
 ) -> None:
     parent = capped()
 
-    made, again = raise_cap(parent, max_hours=3), raise_cap(parent, max_hours=4)
+    made, again = raise_cap(parent, max_hours=3), raise_cap(parent, max_hours=3)
+    with pytest.raises(Conflict, match="already goes on from this run, under another cap"):
+        raise_cap(parent, max_hours=4)
 
     assert again.id == made.id != parent.id
     after = _read(session_factory, made)
@@ -123,6 +126,35 @@ def test_a_run_that_ended_at_its_cap_goes_on_from_its_checkpoint_under_both_ones
         assert "cap" in runs.allowed_actions(parent, has_checkpoint=True)
     assert runs.checkpoint_folder(settings.runs_dir, parent.id, 1, STEP).is_dir()
     assert not runs.checkpoint_folder(settings.runs_dir, parent.id, 1, STEP - 2).exists()
+
+
+def test_a_cap_that_lets_it_do_nothing_is_refused(
+    session_factory: SessionFactory, make_run: MakeRun, capped: Callable[..., Run], raise_cap: Raise
+) -> None:
+    parent, waiting = capped(max_dollars=5), make_run(budget={"max_hours": 1})
+    with transaction(session_factory) as session:
+        session.add(Stint(run_id=waiting.id, epoch=1, began=0.0, until=7200.0, device="CPU", hardware="cpu"))
+
+    with pytest.raises(InvalidInput, match="ended at its cap of 2 h: raise that one") as other:
+        raise_cap(parent, max_dollars=6)
+    with pytest.raises(InvalidInput, match="already held hardware for 2 h: say a higher cap") as spent:
+        raise_cap(waiting, max_hours=1.5)
+
+    assert set(other.value.fields) == set(spent.value.fields) == {"max_hours"}
+    assert raise_cap(waiting, max_hours=2.5).run_spec.budget.max_hours == 2.5
+
+
+def test_two_that_raise_at_once_both_raise(
+    session_factory: SessionFactory, make_run: MakeRun, raise_cap: Raise
+) -> None:
+    run = make_run(budget={"max_hours": 1, "max_dollars": 1})
+    limits: list[dict[str, float]] = [{"max_hours": 2}, {"max_dollars": 2}]
+
+    with ThreadPoolExecutor(len(limits)) as pool:
+        for one in [pool.submit(raise_cap, run, **limit) for limit in limits]:
+            one.result()
+
+    assert _read(session_factory, run).run_spec.budget.model_dump() == {"max_hours": 2, "max_dollars": 2}
 
 
 def test_without_its_checkpoint_a_finished_run_does_not_begin_anew(
