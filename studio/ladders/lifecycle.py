@@ -139,10 +139,10 @@ def climb_on(
         .returning(Ladder.id)
         .execution_options(synchronize_session=False)
     ).scalar_one_or_none()
+    if is_mine and accepts:
+        _accept(session, actor, ladder, accepts, settings)
+        sight = sight_of(session, ladder)
     if is_mine and not sight.open_runs:
-        if accepts:
-            _accept(ladder, accepts)
-            sight = sight_of(session, ladder)
         spec = capped(sight, number)
         if spec is None:
             raise Conflict("The cap of this ladder is spent. Launch the rung as a run of its own.")
@@ -151,9 +151,15 @@ def climb_on(
     return ladder
 
 
-def _accept(ladder: Ladder, key: str) -> None:
-    accepted = {"accepted": True, "statement": key}
-    ladder.specs = [spec | {"license": spec.get("license", {}) | accepted} for spec in ladder.specs]
+def _accept(session: Session, actor: Actor, ladder: Ladder, key: str, settings: Settings) -> None:
+    """At once, though a rung may still train: the statement of this key must be what the licences say now."""
+    spec = RunSpec.model_validate(ladder.specs[0])
+    asked = spec.license.model_copy(update={"accepted": True, "statement": key})
+    bound, _ = spending.accept_licenses(
+        session, actor, spec.model_copy(update={"license": asked}), settings.models_root
+    )
+    ladder.specs = [one | {"license": bound.license.model_dump(mode="json")} for one in ladder.specs]
+    session.flush()
 
 
 def _of_key(session: Session, actor: Actor, key: str) -> Ladder | None:

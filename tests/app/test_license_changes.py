@@ -155,6 +155,37 @@ def test_a_ladder_waits_until_other_licences_are_accepted(
     assert newest.rung == 1 and "Commercial use is not allowed." in newest.license_statement
 
 
+def test_a_key_of_no_statement_is_told_and_nothing_is_launched(
+    client: TestClient, spec: dict[str, Any], services: Services, version: DatasetVersion
+) -> None:
+    made = client.post("/api/ladders", json={"spec": spec, "rungs": ["prompt_tuning", "rank_8"]}).headers["location"]
+    say(services.session_factory, version, "CC-BY-NC-4.0")
+    finish(services.session_factory, 2.0)
+    ladders.climb(services.session_factory, queue=services.queue, settings=services.settings)
+
+    page = made.removeprefix("/api")
+    refused = client.post(f"{page}/climb", data={"license.accepted": "true", "license.statement": "no key"})
+
+    assert refused.status_code == 422 and CHANGED in refused.text
+    assert client.get(made).json()["rungs"][1]["run_id"] is None
+
+
+def test_licences_are_accepted_while_a_rung_still_trains(
+    client: TestClient, spec: dict[str, Any], services: Services, version: DatasetVersion
+) -> None:
+    made = client.post("/api/ladders", json={"spec": spec, "rungs": ["prompt_tuning", "rank_8"]}).headers["location"]
+    client.post(f"{made}/stop")
+    say(services.session_factory, version, "CC-BY-NC-4.0")
+    key = client.post("/api/runs/licenses", json={"spec": spec}).json()["key"]
+
+    wrong, right = (client.post(f"{made}/climb?accepts={one}") for one in ("0123456789abcdef", key))
+    finish(services.session_factory, 2.0)
+    ladders.climb(services.session_factory, queue=services.queue, settings=services.settings)
+
+    assert (wrong.status_code, right.status_code) == (422, 200)
+    assert client.get(made).json()["rungs"][1]["status"] == "queued"
+
+
 def test_a_program_climbs_on_under_other_licences(
     client: TestClient, spec: dict[str, Any], services: Services, version: DatasetVersion
 ) -> None:
