@@ -87,26 +87,34 @@ def _measured(session: Session, actor: Actor, version: DatasetVersion, spec: Run
         .where(Run.owner_id == actor.id, Run.status == "succeeded")
     )
     newest = session.execute(query.order_by(Run.id.desc()).limit(_RUNS_LOOKED_AT))
-    found = [_told(before["data"], resolved, spec) for before, resolved in newest if "rows" in resolved]
+    found = [_told(before, resolved, spec) for before, resolved in newest if "rows" in resolved]
     usable = [rows for rows in found if rows is not None]
     return max(usable, key=lambda rows: (rows.are_the_same, rows.are_whole), default=None)
 
 
 def _told(before: Mapping[str, Any], resolved: Mapping[str, Any], spec: RunSpec) -> MeasuredRows | None:
     """None for rows of a mix, for some rows of many, and for rows that were cut shorter than they will be now."""
-    wanted, rows = spec.data, resolved["rows"]
-    is_part = before.get("max_train_rows") not in (None, wanted.max_train_rows)
+    wanted, data, rows = spec.data, before["data"], resolved["rows"]
+    is_part = data.get("max_train_rows") not in (None, wanted.max_train_rows)
     are_whole = not resolved["cut_rows"]
-    if before.get("mix") or is_part or not (are_whole or wanted.max_length_tokens <= resolved["max_length"]):
+    if data.get("mix") or is_part or not (are_whole or wanted.max_length_tokens <= resolved["max_length"]):
         return None
-    alike = before.get("max_train_rows") == wanted.max_train_rows and not wanted.mix
     return MeasuredRows(
         mean=rows["mean_tokens"],
         longest=int(rows["longest_tokens"]),
         are_whole=are_whole,
-        are_the_same=alike and before.get("split") == wanted.split.model_dump(mode="json"),
-        answers=rows["learned_share"] if before.get("train_on") == wanted.train_on else None,
+        are_the_same=_are_the_same(before, spec),
+        answers=rows["learned_share"] if data.get("train_on") == wanted.train_on else None,
     )
+
+
+def _are_the_same(before: Mapping[str, Any], spec: RunSpec) -> bool:
+    """Whether both train on the same rows: which teach something depends on `train_on`, which are chosen on the seed."""
+    wanted, data = spec.data, before["data"]
+    names = ("train_on", "max_train_rows")
+    alike = not wanted.mix and all(data.get(name) == getattr(wanted, name) for name in names)
+    chosen_alike = wanted.max_train_rows is None or before["hyperparameters"].get("seed") == spec.hyperparameters.seed
+    return alike and chosen_alike and data.get("split") == wanted.split.model_dump(mode="json")
 
 
 def _guess(version: DatasetVersion, shape: ModelShape) -> Lengths:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from sqlalchemy.orm import Session
 
 from studio import runs
@@ -76,6 +77,34 @@ def test_rows_of_a_part_or_of_a_mix_are_not_those_of_the_dataset(
         found = estimated(session, spec_of(version), settings)
 
     assert found.lengths_source == GUESSED
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "is_bounded"),
+    [
+        ({}, {"hyperparameters": {"seed": 7}}, True),
+        ({"data": {"max_train_rows": 10}}, {"data": {"max_train_rows": 10}}, True),
+        # Other ten rows, and rows that have something to learn only now, may be longer.
+        ({"data": {"max_train_rows": 10}}, {"data": {"max_train_rows": 10}, "hyperparameters": {"seed": 7}}, False),
+        ({}, {"data": {"train_on": "everything"}}, False),
+    ],
+)
+def test_the_longest_row_of_a_run_bounds_those_of_the_same_rows_alone(
+    session_factory: SessionFactory,
+    version: DatasetVersion,
+    settings: Settings,
+    before: dict[str, Any],
+    wanted: dict[str, Any],
+    is_bounded: bool,
+) -> None:
+    with transaction(session_factory) as session:
+        guessed = estimated(session, spec_of(version, **wanted), settings)
+        ended(session, spec_of(version, **before), settings)
+        after = estimated(session, spec_of(version, **wanted), settings)
+
+    assert after.lengths_source == MEASURED
+    assert after.memory_bytes is not None and guessed.memory_bytes is not None
+    assert (after.memory_bytes < guessed.memory_bytes) is is_bounded
 
 
 def test_the_largest_that_fit_are_told_as_runs_have_needed_memory(
