@@ -109,7 +109,7 @@ def _told(before: Mapping[str, Any], resolved: Mapping[str, Any], spec: RunSpec)
 
 
 def _are_the_same(before: Mapping[str, Any], spec: RunSpec) -> bool:
-    """Whether both train on the same rows: which teach something depends on `train_on`, which are chosen on the seed."""
+    """Whether both train on the same rows: which can teach depends on `train_on`, which are chosen on the seed."""
     wanted, data = spec.data, before["data"]
     names = ("train_on", "max_train_rows")
     alike = not wanted.mix and all(data.get(name) == getattr(wanted, name) for name in names)
