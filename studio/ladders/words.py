@@ -76,7 +76,7 @@ def keep_near(rungs: Sequence[Rung], able: Sequence[Rung], kept: Rung, best: Run
     quality = quality_of(rungs, kept.number)
     is_equal = quality is None or quality >= 0.995
     good = f"about as good as {best.label}" if is_equal else f"{percent(quality or 0.0)} of the quality of {best.label}"
-    return f"Keep {kept.label}: {good}, {_cost(kept, able)} instead of {_amount(best, able)}."
+    return f"Keep {kept.label}: {good}, {_cheaper(kept, best, able)}."
 
 
 def keep_best(able: Sequence[Rung], best: Rung) -> str:
@@ -138,6 +138,12 @@ def _climbed_past(rungs: Sequence[Rung]) -> str:
         f"{_last_step(rungs, rungs[-1])}. By then no rung was {percent(LITTLE_LEARNED)} below the untrained model's "
         "loss, which says nothing about the next rung, so the ladder climbed on."
     )
+
+
+def _cheaper(kept: Rung, best: Rung, able: Sequence[Rung]) -> str:
+    if _amount(kept, able) == _amount(best, able):
+        return "at about the same price" if is_priced(able) else "in about the same time"
+    return f"{_cost(kept, able)} instead of {_amount(best, able)}"
 
 
 def _cost_more(rung: Rung) -> str:

@@ -179,6 +179,20 @@ def test_the_cheapest_rung_that_is_as_good_is_kept() -> None:
     assert keep.sentence == "Keep LoRA, rank 8: about as good as LoRA, rank 16, for $2.00 instead of $5.00."
 
 
+@pytest.mark.parametrize(
+    ("dollars", "cost"), [((1.0, 2.0, 2.001), "at about the same price"), (None, "in about the same time")]
+)
+def test_amounts_that_read_the_same_are_not_set_against_each_other(
+    dollars: tuple[float, ...] | None, cost: str
+) -> None:
+    rungs = ladder(2.5, 1.0, 0.999, dollars=dollars or (None, None, None))
+    rungs[2] = replace(rungs[2], seconds=rungs[1].seconds + 5)
+
+    keep = rung_to_keep(rungs, 0.02)
+
+    assert keep is not None and keep.sentence == f"Keep LoRA, rank 8: about as good as LoRA, rank 16, {cost}."
+
+
 def test_a_rung_that_the_untrained_model_matches_is_not_as_good_as_one_that_learned_a_little() -> None:
     keep = rung_to_keep(ladder(3.01, 2.97), 0.02)
 
