@@ -11,7 +11,7 @@ from app.advice import GOALS, advice_for, advised_fix
 from app.deps import Services
 from app.forms import HUB, HUB_FIELD, PARTS, FormField, FormState, field_labels, flat, spec_from_form
 from app.pages._applying import Redrawn, find_fix, redrawn_parts, values_of
-from app.pages._entered import DATASET_FIELD, GOAL_FIELD, dataset_values
+from app.pages._entered import DATASET_FIELD, GOAL_FIELD, dataset_values, licensed_values
 from app.pages._estimate import bar_of, price_words, summary_of
 from app.pages._hardware import HardwareChoices, hardware_choices
 from app.pages._ladder import LadderOffer, offer_of
@@ -144,6 +144,13 @@ class Draft:
         except ValueError as error:
             return None, None, {DATASET_FIELD: f"{str(error).capitalize()}."}
 
+    @property
+    def licensed_spec(self) -> RunSpec | None:
+        """The spec as far as licences follow from it: another setting that is half typed takes no tick away."""
+        if self.outcome[0] is not None or not self.values.get("base_model.id"):
+            return self.outcome[0]
+        return replace(self, values=licensed_values(self.values) | {"method.kind": _DEFAULT_METHOD}).outcome[0]
+
     @cached_property
     def base_model(self) -> BaseModelFacts | None:
         """What is known of the chosen base model."""
@@ -244,7 +251,7 @@ def make_draft(
     draft = _with_fix(session, actor, _quoted(session, actor, draft))
     spec, version, root = draft.outcome[0], draft.version, services.settings.models_root
     blockers = runs.find_blockers(session, actor, version, spec, services.settings) if spec and version else []
-    licenses = license_part(session, actor, spec, draft.values, draft.errors, models_root=root)
+    licenses = license_part(session, actor, draft.licensed_spec, draft.values, draft.errors, models_root=root)
     return replace(draft, data_blockers=tuple(blockers), license=licenses)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from app.forms import PARTS, flat, spec_from_form
+from app.forms import HUB_FIELD, PARTS, flat, spec_from_form
 from app.pages._hardware import HARDWARE_FIELD
 from app.pages._license import ASKS_FIELD
 from app.pages._mix import mix_of, mix_values, slot_field
@@ -28,6 +28,7 @@ _ASKED_FOR = {
     GOAL_FIELD: GOAL_FIELD,
     ASKS_FIELD: ASKS_FIELD,
 }
+_LICENSED = (DATASET_FIELD, "mix.", "base_model.", HUB_FIELD, "license.")
 _IN_ADDRESS = frozenset(PARTS) - {"license"}
 
 
@@ -54,6 +55,11 @@ def _suggested(run: Run, key: str | None) -> dict[str, Any]:
     """The run's spec, or what a suggestion that is still there makes of it."""
     found = runs.find_suggestion(run.run_spec, key) if key else None
     return found.spec.model_dump(mode="json") if found else run.spec
+
+
+def licensed_values(values: Mapping[str, str]) -> dict[str, str]:
+    """Those that licences follow from: whose rows, which base model, what for."""
+    return {name: text for name, text in values.items() if name.startswith(_LICENSED)}
 
 
 def dataset_values(version: DatasetVersion) -> dict[str, str]:

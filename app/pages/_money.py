@@ -105,5 +105,6 @@ def _ended(run: Run, spent: Spent, price: float | None) -> str:
         return f"Stopped early {where}: {took}, {left} saved. The validation loss no longer fell enough."
     cap = words_of_cap(run.run_spec.budget, "max_dollars" if run.stopped_by == "max_dollars" else "max_hours")
     if run.status == "succeeded":
-        return f"Stopped {where}, at its cap of {cap}: {took}. The best weights are kept."
+        kept = "The best weights are kept." if run.best_step is not None else "The last weights are kept."
+        return f"Stopped {where}, at its cap of {cap}: {took}. {kept}"
     return f"Ended at its cap of {cap}: {took}, and there was nothing to keep."

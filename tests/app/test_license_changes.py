@@ -56,6 +56,23 @@ def test_the_same_statement_need_not_be_accepted_twice(client: TestClient, spec:
     assert "checked" in box(form) and CHANGED not in form
 
 
+def test_a_setting_that_is_half_typed_takes_no_tick_away(
+    client: TestClient, spec: dict[str, Any], version: DatasetVersion
+) -> None:
+    form = {"data.dataset_version_id": version.id, "base_model.id": "demo", "method.kind": "lora"}
+    ticked = form | {
+        "license.statement": key_in(client.post("/runs/estimate", data=form).text),
+        "license.accepted": "true",
+        "budget.max_dollars": "0",
+    }
+
+    live = client.post("/runs/estimate", data=ticked, headers=HTMX).text
+    refused = client.post("/runs", data=ticked).text
+
+    assert "must be greater than 0" in live and 'hx-target="#license-statement"' not in live
+    assert "checked" in box(refused)
+
+
 def test_running_again_leads_to_the_form_once_the_data_has_another_licence(
     client: TestClient, spec: dict[str, Any], session_factory: SessionFactory, version: DatasetVersion
 ) -> None:

@@ -46,7 +46,7 @@ def test_a_forecast_beyond_the_cap_is_said(
         (
             "max_dollars",
             2.0,
-            "Stopped at step 420 of 1,000, at its cap of $2.00: $2.00 spent. The best weights are kept.",
+            "Stopped at step 420 of 1,000, at its cap of $2.00: $2.00 spent. The last weights are kept.",
         ),
     ],
 )
@@ -72,6 +72,19 @@ def test_a_run_that_ended_early_says_why_and_what_it_saved(
     assert told["spent_dollars"] == (None if price is None else pytest.approx(price, abs=0.01))
     assert told["spent_seconds"] == pytest.approx(3600, abs=5)
     assert client.get("/api/runs").json()["items"][0]["stopped_by"] == by
+
+
+def test_weights_that_a_validation_picked_are_called_the_best(
+    client: TestClient, session_factory: SessionFactory, make_run: MakeRun
+) -> None:
+    run = make_run(budget={"max_dollars": 2.0})
+    lease = _train(session_factory, run, hours=1.0, price=2.0, hours_left=1.5)
+    with transaction(session_factory) as session:
+        runs.record(session, lease, [Stopped(by="max_dollars", step=420, total_steps=1000, seconds_saved=None)])
+        runs.end(session, lease, "succeeded")
+        session.get_one(Run, run.id).best_step = 400
+
+    assert "$2.00 spent. The best weights are kept." in client.get(f"/runs/{run.id}").text
 
 
 def _train(
