@@ -7,6 +7,8 @@ from statistics import median
 _STEPS_KEPT = 20
 # Rows differ in length, and so do steps; the longest would let one hiccup of the machine end a run early.
 _STEP_MARGIN = 1.25
+# Evaluations differ by a few percent: one that comes behind the last step and is given up leaves steps without a loss.
+_EVALUATION_MARGIN = 1.1
 # The pace of the first steps says little: allocators, kernels and caches warm up.
 _STEPS_FOR_A_FORECAST = 5
 # A forecast this little beyond the cap is noise.
@@ -61,6 +63,11 @@ class Deadline:
         return _STEP_MARGIN * median(self._steps) if self._steps else self._first_step or self._expected_step
 
     @property
+    def next_evaluation(self) -> float:
+        """What the evaluation behind it is likely to take, with a margin."""
+        return _EVALUATION_MARGIN * self._evaluation
+
+    @property
     def closing(self) -> float:
         """What checkpoint, archive and leaving will take."""
         save = self._save
@@ -72,11 +79,11 @@ class Deadline:
 
     def allows_step(self, now: float) -> bool:
         """Whether another step, an evaluation behind it and closing still fit."""
-        return now + self.next_step + self._evaluation + self.closing <= self.ends_at
+        return now + self.next_step + self.next_evaluation + self.closing <= self.ends_at
 
     def allows_step_behind_evaluation(self, now: float) -> bool:
         """The same once an evaluation was made before that step."""
-        return self.allows_step(now + self._evaluation)
+        return self.allows_step(now + self.next_evaluation)
 
     def allows_evaluation(self, now: float) -> bool:
         """Whether an evaluation and closing still fit."""

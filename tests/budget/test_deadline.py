@@ -50,14 +50,26 @@ def test_a_step_is_made_only_with_time_for_its_evaluation_and_closing() -> None:
     deadline.evaluated(4.0)
     deadline.saved(0.1)
 
-    assert deadline.allows_step(100 - 6.5 - 0.7 - 0.01)
-    assert not deadline.allows_step(100 - 6.5 - 0.7 + 0.01)
-    assert deadline.allows_step_behind_evaluation(100 - 10.5 - 0.7 - 0.01)
-    assert not deadline.allows_step_behind_evaluation(100 - 10.5 - 0.7 + 0.01)
+    # 2 s and a quarter of it, 4 s and a tenth of it.
+    assert deadline.allows_step(100 - 2.5 - 4.4 - 0.7 - 0.01)
+    assert not deadline.allows_step(100 - 2.5 - 4.4 - 0.7 + 0.01)
+    assert deadline.allows_step_behind_evaluation(100 - 2.5 - 8.8 - 0.7 - 0.01)
+    assert not deadline.allows_step_behind_evaluation(100 - 2.5 - 8.8 - 0.7 + 0.01)
     assert deadline.allows_evaluation(100 - 4.0 - 0.7 - 0.01)
     assert not deadline.allows_evaluation(100 - 4.0 - 0.7 + 0.01)
     assert deadline.allows_going_on(100 - 0.7 - 0.01)
     assert not deadline.allows_going_on(100 - 0.7 + 0.01)
+
+
+def test_an_evaluation_that_takes_a_little_longer_than_the_last_is_not_lost() -> None:
+    deadline = _deadline()
+    deadline.stepped(10.0)
+    deadline.stepped(2.0)
+    deadline.evaluated(40.0)
+    deadline.saved(0.1)
+    latest = next(now for now in range(100, 0, -1) if deadline.allows_step(now))
+
+    assert deadline.allows_going_on(latest + 2.0 + 1.05 * 40)
 
 
 def test_a_forecast_waits_for_the_pace_and_ignores_noise() -> None:

@@ -115,8 +115,8 @@ def test_it_is_off_where_the_spec_says_so(course: Begin) -> None:
 def test_a_run_ends_in_time_for_its_last_evaluation_and_closing(course: Begin) -> None:
     run = course(36.0, budget={"max_hours": 0.01})
 
-    # 26 steps and three evaluations are 32 s. Another step of 1.25 s (with its margin), 2 s of evaluation and 1 s of
-    # closing would end at 36.25 s.
+    # 26 steps and three evaluations are 32 s. Another step of 1.25 s and 2.2 s of evaluation (with their margins), and
+    # 1 s of closing would end at 36.45 s.
     assert run.run() == 26
     assert run.measured
     assert run.now + 1.0 == 35.0
@@ -132,7 +132,7 @@ def test_an_evaluation_that_leaves_no_step_behind_it_waits_for_the_last_one(cour
     run = course(42.0, budget={"max_hours": 42 / 3600})
 
     # Step 30 is done after 36 s. Its evaluation, a step of 1.25 s, the evaluation of that one and closing would end at
-    # 42.25 s; so it steps on, until step 32 has been made after 38 s.
+    # 42.65 s; so it steps on, until step 32 has been made after 38 s.
     assert run.run() == 32
     assert run.measured
     assert run.now + 1.0 == 41.0
@@ -186,7 +186,7 @@ def test_a_cap_that_loading_has_used_up_leaves_nothing_to_keep(course: Begin) ->
 def test_an_attempt_that_resumes_knows_the_pace_of_the_one_before(course: Begin) -> None:
     run = course(10.0, budget={"max_hours": 0.01})
     run.report.evaluations, run.report.evaluating_seconds = 2, 4.0
-    # A step of 1 s, an evaluation of 2 s and 1 s of closing fit until second 6.
+    # A step of 1 s, an evaluation of 2 s with a margin of 0.2 s, and 1 s of closing fit until second 5.8.
     run.now = 6.1
 
     assert run.guard.begin(40)
