@@ -34,12 +34,14 @@ def _pages(page: Page, url: str, run_id: str) -> dict[str, str]:
     page.goto(urljoin(url, f"/runs/{run_id}"))
     links = page.locator("#run-status a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     paths = {"home": "/", "run": f"/runs/{run_id}", "runs": "/runs"}
-    paths["new-run"] = f"/runs/new?from={run_id}&base_model=Qwen/Qwen3-1.7B&method.kind=lora&hardware=l4"
     for link in links:
         if link.startswith("/datasets/"):
             # The link of a run names the version that it was trained on.
             dataset = link.partition("?")[0]
             paths |= {"dataset": dataset, "checks": f"{dataset}/checks", "split": f"{dataset}/split"}
+            # From the base model on, so that the aim, the advice and the methods' prices are in sight.
+            form = f"dataset={dataset.rpartition('/')[2]}&base_model=Qwen/Qwen3-1.7B&method.kind=lora&hardware=l4"
+            paths["new-run"] = f"/runs/new?{form}#part-base"
         if link.startswith("/adapters/"):
             paths["adapter"] = link.removesuffix("/archive")
     return paths
