@@ -12,7 +12,7 @@ from app.deps import Services
 from app.forms import HUB, HUB_FIELD, PARTS, FormField, FormState, field_labels, flat, spec_from_form
 from app.pages._applying import Redrawn, find_fix, redrawn_parts, values_of
 from app.pages._entered import DATASET_FIELD, GOAL_FIELD, dataset_values, licensed_values
-from app.pages._estimate import bar_of, price_words, summary_of
+from app.pages._estimate import bar_of, first_of, price_words, summary_of
 from app.pages._hardware import HardwareChoices, hardware_choices
 from app.pages._ladder import LadderOffer, offer_of
 from app.pages._license import ACCEPTED_KEY_FIELD, LicensePart, license_part
@@ -206,8 +206,8 @@ class Draft:
             "quote": self.quote,
             "advice": self.advice,
             "bar": bar_of(self.quote),
-            "price": price_words(self.quote),
-            "summary": summary_of(self.quote) or next(iter(blockers.values()), ""),
+            "price": price_words(self.quote, spec.budget if spec else None),
+            "summary": summary_of(self.quote) or first_of(blockers),
             "is_fragment": False,
             "key": self.values.get("idempotency_key") or new_id("key"),
         }

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.amounts import dollars_between, gib, short_memory, time_between
+from app.forms import field_labels
+from studio.budget.capping import Spent, cap_of, words_of_cap
+from studio.runs.spec_limits import Budget
 from studio.spending import Quote
 
 FIT_WORDS = {"fits": "Fits", "tight": "Tight", "does_not_fit": "Does not fit"}
@@ -61,9 +64,12 @@ def bar_of(quote: Quote | None) -> MemoryBar | None:
     return memory_bar(found.memory_parts, found.memory_bytes, found.available_bytes)
 
 
-def price_words(quote: Quote | None) -> str:
-    """What the run comes to, for the launch button: money, else time; empty where neither is known."""
+def price_words(quote: Quote | None, budget: Budget | None) -> str:
+    """What the run comes to, for the launch button: its cap where that ends it, else money or time, if known."""
     found = quote.estimate if quote else None
+    cap = cap_of(budget, Spent(), found.dollars_per_hour) if found and budget else None
+    if budget and cap and found and found.seconds and cap.seconds < found.seconds.high:
+        return f"at most {words_of_cap(budget, cap.by)}"
     if found and found.dollars:
         return dollars_between(found.dollars.low, found.dollars.high)
     return time_between(found.seconds.low, found.seconds.high) if found and found.seconds else ""
@@ -86,3 +92,11 @@ def summary_of(quote: Quote | None) -> str:
     if found.dollars:
         said.append(f"{dollars_between(found.dollars.low, found.dollars.high)}.")
     return " ".join(part[:1].upper() + part[1:] for part in said)
+
+
+def first_of(blockers: Mapping[str, str]) -> str:
+    """The first sentence that keeps the numbers back, with the name of its field; empty without any."""
+    for name, sentence in blockers.items():
+        label = field_labels().get(name)
+        return f"{label}: {sentence}" if label else sentence
+    return ""

@@ -58,6 +58,7 @@ def test_what_is_wrong_is_named_as_in_the_form(client: TestClient, form: dict[st
     card = estimated(client, form | {"budget.max_dollars": "-1"})
 
     assert "<b>Stop at dollars:</b> This must be greater than 0." in card
+    assert line_at_the_foot(card).startswith("Stop at dollars: This must be greater than 0.")
 
 
 def test_memory_time_and_price_follow_what_is_entered(client: TestClient, form: dict[str, str]) -> None:
@@ -69,6 +70,23 @@ def test_memory_time_and_price_follow_what_is_entered(client: TestClient, form: 
     assert re.search(r"<dt>Time</dt><dd>[\d.]+ to [\d.]+ (s|min)</dd>", small)
     assert re.search(r"Launch - ((about|under|up to) \$[\d.]+|\$[\d.]+ to \$[\d.]+)<", small)
     assert "example" not in small.split("</dl>")[0]
+
+
+@pytest.mark.parametrize(
+    ("cap", "words"),
+    [({"budget.max_dollars": "0.02"}, "at most $0.02"), ({"budget.max_hours": "0.02"}, "at most 0.02 h")],
+)
+def test_the_button_promises_no_more_than_the_cap_allows(
+    client: TestClient, form: dict[str, str], cap: dict[str, str], words: str
+) -> None:
+    client.post("/spending/prices/l4", data={"dollars_per_hour": "0.5"})
+
+    long = form | {"hyperparameters.epochs": "100"}
+
+    tight, wide = estimated(client, long | cap), estimated(client, long | dict.fromkeys(cap, "900"))
+
+    assert f"Launch - {words}<" in tight
+    assert "Launch - " in wide and "at most" not in wide
 
 
 def test_a_line_at_the_foot_of_narrow_screens_follows_and_is_read_out_once(
