@@ -63,11 +63,9 @@ def checklist_of(session: Session, run: runs.Run, models_root: Path | None) -> l
     actor = Actor(run.owner_id)
     models, tried = list_base_models(models_root), runs.tried_before(session, run)
     of = _Of(session, actor, run, run.run_spec, models, tried)
-    return [
-        Group("Before", (*_data_lines(of), *_plan_lines(of))),
-        Group("During", tuple(_during(of))),
-        Group("After", tuple(_after(of))),
-    ]
+    groups = [Group("Before", (*_data_lines(of), *_plan_lines(of))), Group("During", tuple(_during(of)))]
+    # A trial leaves no weights: there is nothing to judge.
+    return groups if run.kind == "trial" else [*groups, Group("After", tuple(_after(of)))]
 
 
 def _line(key: str, label: str, done: bool, fact: str, href: str = "") -> Line:
@@ -216,6 +214,8 @@ def _during(of: _Of) -> Iterator[Line]:
         yield Line("no_alert", label, "unknown", "Nothing is measured yet.")
     else:
         yield Line("no_alert", label, "done", f"None up to step {run.step:,}.")
+    if run.kind == "trial":
+        return
     kept = run.checkpoint_step
     fact = f"Step {kept:,} is whole on disk." if kept is not None else "None is written yet."
     yield _line("checkpoint", "A checkpoint to go on from", kept is not None, fact)

@@ -75,7 +75,7 @@ def draw_scatter(sight: Sight) -> Scatter | None:
             for value, words in _costs(_steps(0, most), is_priced)
         ],
         upwards=[
-            Tick(round(_BOTTOM - (value - low) / (high - low) * (_BOTTOM - _TOP), 1), loss(value))
+            Tick(round(_BOTTOM - (value - low) / (high - low) * (_BOTTOM - _TOP), 1), f"{value:g}")
             for value in _steps(low, high)
         ],
         axis="Dollars spent on the rung" if is_priced else "Time on the hardware",

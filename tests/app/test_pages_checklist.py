@@ -52,6 +52,18 @@ def test_a_careful_run_that_went_well_is_ticked_by_what_was_measured(
     assert lines["best"][1] == "Step 30 of 40: what came later was left out."
 
 
+def test_a_trial_is_asked_for_nothing_that_it_never_leaves(
+    client: TestClient, make_run: Callable[..., Run], session_factory: SessionFactory
+) -> None:
+    trial = make_run("Trial")
+    set_run(session_factory, trial, kind="trial", status="succeeded")
+
+    lines = _lines(client, trial)
+
+    assert {"data_checked", "cap", "validated", "no_alert"} < lines.keys()
+    assert not {"checkpoint", "better", "best", "adapter", "read"} & lines.keys()
+
+
 def test_what_is_wrong_is_said_with_its_number(
     client: TestClient, make_run: Callable[..., Run], session_factory: SessionFactory, version: DatasetVersion
 ) -> None:
@@ -125,7 +137,7 @@ def test_the_page_says_each_state_in_words_and_renews_it_while_the_run_goes_on(
 
 def _lines(client: TestClient, run: Run) -> dict[str, tuple[str, str]]:
     groups: list[dict[str, Any]] = client.get(f"/api/runs/{run.id}/checklist").json()
-    assert [group["title"] for group in groups] == ["Before", "During", "After"]
+    assert [group["title"] for group in groups] == ["Before", "During", "After"][: len(groups)]
     return {line["key"]: (line["state"], line["fact"]) for group in groups for line in group["lines"]}
 
 
