@@ -165,7 +165,9 @@ def test_a_ladder_waits_until_other_licences_are_accepted(
     )
 
     assert f"could not be launched: {CHANGED}" in stopped
+    assert "Ended</span>" in stopped and "Climb on to" in stopped
     assert refused.status_code == 422 and "Commercial use is not allowed." in refused.text
+    assert "Accept and climb on" in refused.text and "Climb on to" not in refused.text
     assert accepted.status_code == 200 and CHANGED not in accepted.text
     with reading(factory) as session:
         newest = runs.list_runs(session, LOCAL_ACTOR)[0]
