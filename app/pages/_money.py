@@ -16,7 +16,10 @@ _TO_THE_CAP = "At this pace it stops at its cap."
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """Sentences; empty where there is nothing to say. `share` is how much of the cap is spent, None without one."""
+    """Sentences; empty where there is nothing to say. `share` is how much of the nearest cap is spent, if there is one.
+
+    `of_cap` names that one, and each of them before anything is spent.
+    """
 
     spent: str
     of_cap: str
@@ -36,9 +39,10 @@ def money_of(session: Session, run: Run) -> Money:
     price = spending.last_price(session, run)
     caps = _caps(run, spent, price)
     nearest = max(caps, key=lambda cap: cap[1], default=None)
+    told = [nearest] if nearest and spent.seconds else caps
     return Money(
         spent=_amount(spent) if spent.seconds else "",
-        of_cap=words_of_cap(run.run_spec.budget, nearest[0]) if nearest else "",
+        of_cap=" or ".join(words_of_cap(run.run_spec.budget, by) for by, _ in told),
         share=min(1.0, nearest[1]) if nearest else None,
         forecast=_forecast(run, spent, price),
         ended=_ended(run, spent, price),

@@ -26,6 +26,14 @@ def test_a_run_that_goes_on_says_what_is_spent_of_its_cap(
     assert "About $5.00 in all" in page
 
 
+def test_a_run_that_waits_says_where_it_stops(client: TestClient, make_run: MakeRun) -> None:
+    waiting, free = make_run(budget={"max_dollars": 10.0, "max_hours": 1.5}), make_run("Free")
+
+    pages = [client.get(f"/runs/{run.id}").text for run in (waiting, free)]
+
+    assert "Stops at 1.5 h or $10.00" in pages[0] and "Stops at" not in pages[1]
+
+
 def test_a_forecast_beyond_the_cap_is_said(
     client: TestClient, session_factory: SessionFactory, make_run: MakeRun
 ) -> None:
