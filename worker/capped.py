@@ -13,7 +13,7 @@ from worker.model import trained
 _COPIES_IN_CHECKPOINT = 4
 # From the archive until the supervisor has stored it; a process that holds a GPU takes longer to go. On two CPU cores
 # 0.18 s were measured.
-_LEAVING_SECONDS = {"cpu": 0.25, "cuda": 2.0}
+_LEAVING_SECONDS = {"cpu": 0.2, "cuda": 2.0}
 _TOKENIZER_FILE = "tokenizer.json"
 
 

@@ -255,10 +255,11 @@ def _launch(read: Callable[[], LaunchIn]) -> LaunchIn:
 def detail_of(session: Session, run: runs.Run) -> RunDetailOut:
     """The run with what can be done to it."""
     adapter = adapters.adapter_of_run(session, run)
-    checkpoint = runs.committed_checkpoint(session, run.id)
+    has_checkpoint = runs.committed_checkpoint(session, run.id) is not None
+    has_gone_on = runs.gone_on(session, run) is not None
     more = {
         "adapter_id": adapter.id if adapter else None,
-        "actions": runs.allowed_actions(run, has_checkpoint=checkpoint is not None),
+        "actions": runs.allowed_actions(run, has_checkpoint=has_checkpoint, has_gone_on=has_gone_on),
         "suggestions": tuple(
             SuggestionOut.model_validate(one) for one in runs.suggestions_for(run.run_spec, run.failure_kind)
         ),

@@ -13,14 +13,15 @@ from studio.ids import new_id
 
 def status_context(session: Session, run: runs.Run) -> dict[str, Any]:
     """What the status, the actions and the failure of a run are drawn from."""
-    checkpoint = runs.committed_checkpoint(session, run.id)
+    checkpoint, goes_on = runs.committed_checkpoint(session, run.id), runs.gone_on(session, run)
     return {
         "run": run,
         "adapter": adapters.adapter_of_run(session, run) if run.status == "succeeded" else None,
         "place": runs.queue_position(session, run) if run.status == "queued" else 0,
         "has_worker": not _waits(run) or runs.living_workers(session) > 0,
         "checkpoint": checkpoint,
-        "actions": runs.allowed_actions(run, has_checkpoint=checkpoint is not None),
+        "actions": runs.allowed_actions(run, has_checkpoint=checkpoint is not None, has_gone_on=goes_on is not None),
+        "goes_on": goes_on,
         "suggestions": runs.suggestions_for(run.run_spec, run.failure_kind),
         "alerts": alerts_of(session, run),
         "trial": trial_view(run),

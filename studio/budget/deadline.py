@@ -9,6 +9,8 @@ _STEPS_KEPT = 20
 _STEP_MARGIN = 1.25
 # Evaluations differ by a few percent: one that comes behind the last step and is given up leaves steps without a loss.
 _EVALUATION_MARGIN = 1.1
+# A due evaluation that takes a fifth longer than the one before still leaves time for a step and its own.
+_DUE_EVALUATION_MARGIN = 1.5
 # The pace of the first steps says little: allocators, kernels and caches warm up.
 _STEPS_FOR_A_FORECAST = 5
 # A forecast this little beyond the cap is noise.
@@ -82,8 +84,8 @@ class Deadline:
         return now + self.next_step + self.next_evaluation + self.closing <= self.ends_at
 
     def allows_step_behind_evaluation(self, now: float) -> bool:
-        """The same once an evaluation was made before that step."""
-        return self.allows_step(now + self.next_evaluation)
+        """The same once a due evaluation was made before that step, a slow one too."""
+        return self.allows_step(now + _DUE_EVALUATION_MARGIN * self._evaluation)
 
     def allows_evaluation(self, now: float) -> bool:
         """Whether an evaluation and closing still fit."""

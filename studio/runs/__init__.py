@@ -3,7 +3,7 @@
 from studio.runs.actions import Action, allowed_actions, cancel, change_budget, pause, resume
 from studio.runs.alerts import read_alerts
 from studio.runs.changes import Change, changes
-from studio.runs.continuing import continued_ids, go_on_under, keep, retry, run_again
+from studio.runs.continuing import continued_ids, go_on_under, gone_on, keep, retry, run_again
 from studio.runs.disk import disk_shortage, needed_bytes
 from studio.runs.events import Event, event_line, parse_event
 from studio.runs.folders import attempt_folder, checkpoint_folder, read_log
@@ -141,6 +141,7 @@ __all__ = [
     "get_recipe",
     "get_run",
     "go_on_under",
+    "gone_on",
     "hand_back",
     "hardware_of_workers",
     "has_resumed",

@@ -23,12 +23,16 @@ Action = Literal["pause", "resume", "keep", "cancel", "retry", "again", "cap"]
 _OPEN = (*sorted(ACTIVE), "queued")
 
 
-def allowed_actions(run: Run, *, has_checkpoint: bool) -> tuple[Action, ...]:
-    """What can be done to a run as it stands; `has_checkpoint`: the committed one is still kept."""
+def allowed_actions(run: Run, *, has_checkpoint: bool, has_gone_on: bool = False) -> tuple[Action, ...]:
+    """What can be done to a run as it stands.
+
+    `has_checkpoint`: the committed one is still kept; `has_gone_on`: a new run already goes on from it.
+    """
     if run.is_over:
         can_go_on = run.status != "succeeded" and has_checkpoint
         ended: tuple[Action, ...] = ("retry", "keep", "again") if can_go_on else ("again",)
-        return (*ended, "cap") if run.ended_at_cap and (has_checkpoint or run.status == "cancelled") else ended
+        has_something = has_checkpoint or run.status == "cancelled"
+        return (*ended, "cap") if run.ended_at_cap and has_something and not has_gone_on else ended
     if run.desired == "cancel":
         return ()
     if run.kind == "trial":

@@ -90,6 +90,13 @@ def go_on_under(
     return made
 
 
+def gone_on(session: Session, run: Run) -> Run | None:
+    """The run that goes on from where this one ended, if one was asked for."""
+    if not run.is_over:
+        return None
+    return session.scalar(select(Run).where(Run.owner_id == run.owner_id, Run.idempotency_key == _key("run", run.id)))
+
+
 def continued_ids(session: Session, run: Run) -> list[str]:
     """The run and those that it goes on from by `retry` or `keep`, newest first: together they keep one cap."""
     ids = [run.id]

@@ -81,3 +81,6 @@ def test_over_json_a_run_that_ended_at_its_cap_goes_on_as_a_new_one(
     assert made.json()["spec"]["budget"]["max_hours"] == 3
     assert made.json()["parent_run_id"] == waiting.id
     assert "cap" in made.json()["actions"]
+    assert "cap" not in client.get(f"/api/runs/{waiting.id}").json()["actions"]
+    page = client.get(f"/runs/{waiting.id}").text
+    assert "Go on with a higher cap" not in page and "goes on in a later run" in page

@@ -50,11 +50,11 @@ def test_a_step_is_made_only_with_time_for_its_evaluation_and_closing() -> None:
     deadline.evaluated(4.0)
     deadline.saved(0.1)
 
-    # 2 s and a quarter of it, 4 s and a tenth of it.
+    # 2 s and a quarter of it, 4 s and a tenth of it; before them 4 s and half of it.
     assert deadline.allows_step(100 - 2.5 - 4.4 - 0.7 - 0.01)
     assert not deadline.allows_step(100 - 2.5 - 4.4 - 0.7 + 0.01)
-    assert deadline.allows_step_behind_evaluation(100 - 2.5 - 8.8 - 0.7 - 0.01)
-    assert not deadline.allows_step_behind_evaluation(100 - 2.5 - 8.8 - 0.7 + 0.01)
+    assert deadline.allows_step_behind_evaluation(100 - 2.5 - 10.4 - 0.7 - 0.01)
+    assert not deadline.allows_step_behind_evaluation(100 - 2.5 - 10.4 - 0.7 + 0.01)
     assert deadline.allows_evaluation(100 - 4.0 - 0.7 - 0.01)
     assert not deadline.allows_evaluation(100 - 4.0 - 0.7 + 0.01)
     assert deadline.allows_going_on(100 - 0.7 - 0.01)

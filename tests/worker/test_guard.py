@@ -131,8 +131,8 @@ def test_a_run_ends_in_time_for_its_last_evaluation_and_closing(course: Begin) -
 def test_an_evaluation_that_leaves_no_step_behind_it_waits_for_the_last_one(course: Begin) -> None:
     run = course(42.0, budget={"max_hours": 42 / 3600})
 
-    # Step 30 is done after 36 s. Its evaluation, a step of 1.25 s, the evaluation of that one and closing would end at
-    # 42.65 s; so it steps on, until step 32 has been made after 38 s.
+    # Step 30 is done after 36 s. A slow evaluation, a step of 1.25 s, the evaluation of that one and closing end at
+    # 43.45 s; so it steps on, until step 32 has been made after 38 s.
     assert run.run() == 32
     assert run.measured
     assert run.now + 1.0 == 41.0
