@@ -2,8 +2,8 @@
 
 `python -m benchmarks.caps` plays 3 runs and keeps nothing; `--full` plays 30 (about 12 minutes) and writes the result.
 Every run is the demo model under a supervisor with a real trainer; every third one is killed in its middle. Goal: all
-of them end within one step or 2 % of their cap, and all adapters load. A run may end earlier by as much as one
-evaluation takes: steps that no evaluation comes behind would be paid for nothing.
+of them end within one step or 2 % of their cap, and all adapters load. Those that end earlier by no more than one
+evaluation takes are counted too.
 """
 
 import logging
